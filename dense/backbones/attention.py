@@ -1,0 +1,138 @@
+"""Attention of the last block as pure functions: the choice that makes a dense method.
+
+Each variant takes the queries, keys and values of one block, (B, heads, T, d) with the prefix
+(class) tokens first, and returns the attended heads of the same shape. Which one is used, and
+whether the residual and the feed-forward branch stay, is a `LastBlock`.
+
+| variant | softmax over | paper |
+|---|---|---|
+| plain | q k | CLIP, Radford et al. 2021 |
+| value | nothing: each patch keeps its own value | MaskCLIP, Zhou et al. 2022 |
+| self-self | q q, k k, v v or their sum | CLIP Surgery, SCLIP, ClearCLIP |
+| neighbourhood | k k plus a Gaussian around each patch | NACLIP, Hajimiri et al. 2025 |
+| affinity | an outside (B, N, N) affinity | ProxyCLIP, Lan et al. 2024 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense.errors import InputError, unknown_name
+from dense.structures import Size
+
+AttentionFn = Callable[[Tensor, Tensor, Tensor, "TokenLayout"], Tensor]
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Where the tokens of a block stand: `prefix` class tokens, then `grid` patches, row-major."""
+
+    prefix: int
+    grid: Size
+
+
+def plain(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout) -> Tensor:
+    """Scaled dot-product attention, as trained. Shapes (B, heads, T, d)."""
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def value(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout) -> Tensor:
+    """No mixing: every token keeps its own value (MaskCLIP, section 3.2)."""
+    return v
+
+
+def self_self(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, *, of: str = "q") -> Tensor:
+    """Sum of the attentions of the named projections with themselves.
+
+    Args:
+        q: (B, heads, T, d); likewise `k` and `v`.
+        layout: Unused; part of the common signature.
+        of: Letters among ``q``, ``k``, ``v``. SCLIP's correlative self-attention is ``"qk"``: the
+            two soft-maxes are added, not averaged (SCLIP, equation 4); ClearCLIP is ``"q"``.
+    """
+    parts = {"q": q, "k": k, "v": v}
+    return torch.stack([F.scaled_dot_product_attention(parts[x], parts[x], v) for x in of]).sum(0)
+
+
+def gaussian_window(grid: Size, std: float, device: torch.device | str = "cpu") -> Tensor:
+    """(N, N) unnormalised Gaussians, row n centred on patch n; `std` in patches."""
+    ys, xs = (torch.arange(side, dtype=torch.float32, device=device) for side in grid)
+    rows = torch.exp(-((ys[:, None] - ys[None]) ** 2) / (2 * std**2))
+    cols = torch.exp(-((xs[:, None] - xs[None]) ** 2) / (2 * std**2))
+    return torch.einsum("ab,cd->acbd", rows, cols).reshape(grid[0] * grid[1], -1)
+
+
+def neighbourhood(
+    q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, *, std: float = 5.0
+) -> Tensor:
+    """Key-key attention with a Gaussian added to the logits around each patch (NACLIP, eq. 6).
+
+    The class token's row and column get no bias.
+    """
+    tokens = k.shape[-2]
+    bias = k.new_zeros(tokens, tokens)
+    window = gaussian_window(layout.grid, std, k.device).to(k.dtype)
+    bias[layout.prefix :, layout.prefix :] = window
+    return F.scaled_dot_product_attention(k, k, v, attn_mask=bias)
+
+
+def affinity(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, *, weights: Tensor) -> Tensor:
+    """Mix the values of the patches with an outside affinity, the same for every head.
+
+    Args:
+        q: (B, heads, T, d); likewise `k` and `v`.
+        layout: Prefix tokens keep their own value.
+        weights: (B, N, N) rows that sum to one.
+    """
+    patches = v[:, :, layout.prefix :]
+    if weights.shape[-1] != patches.shape[-2]:
+        raise InputError(
+            f"affinity must cover the patch grid: expected {patches.shape[-2]} patches, got "
+            f"{tuple(weights.shape)}; compute it on a grid of {layout.grid}"
+        )
+    mixed = torch.einsum("bnm,bhmd->bhnd", weights.to(v.dtype), patches)
+    return torch.cat([v[:, :, : layout.prefix], mixed], dim=2)
+
+
+ATTENTIONS: dict[str, AttentionFn] = {
+    "plain": plain,
+    "value": value,
+    "qq": partial(self_self, of="q"),
+    "kk": partial(self_self, of="k"),
+    "vv": partial(self_self, of="v"),
+    "qq+kk": partial(self_self, of="qk"),
+    "qq+kk+vv": partial(self_self, of="qkv"),
+    "neighbourhood": neighbourhood,
+}
+
+
+@dataclass(frozen=True)
+class LastBlock:
+    """How the last block makes dense features.
+
+    Attributes:
+        attention: One of the functions above, or any of the same signature.
+        residual: Add the block's input to the attention branch.
+        feed_forward: Apply the block's feed-forward branch (with its own residual).
+    """
+
+    attention: AttentionFn = plain
+    residual: bool = True
+    feed_forward: bool = True
+
+
+def last_block(name: str, *, residual: bool = True, feed_forward: bool = True) -> LastBlock:
+    """Build a `LastBlock` from the name of an attention variant.
+
+    Raises:
+        InputError: If the name is not in `ATTENTIONS`.
+    """
+    if name not in ATTENTIONS:
+        raise unknown_name("attention variant", name, ATTENTIONS)
+    return LastBlock(ATTENTIONS[name], residual, feed_forward)

@@ -1,0 +1,176 @@
+"""One view over the transformer blocks of open_clip and timm.
+
+A dense method needs the queries, keys and values of a block, its output projection and its
+feed-forward branch one by one; the libraries only offer the whole block. `Block` names these
+parts once, with the library's own weights, so that every method is written a single time.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from open_clip.transformer import Attention as OpenClipAttention
+from open_clip.transformer import CustomResidualAttentionBlock, QuickGELU, ResidualAttentionBlock
+from timm.models.vision_transformer import Block as TimmBlock
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dense.backbones.linear import linear, linear_gelu
+from dense.errors import InputError
+
+Heads = tuple[Tensor, Tensor, Tensor]
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    """(B, T, heads * d) → (B, heads, T, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _merge(x: Tensor) -> Tensor:
+    """(B, heads, T, d) → (B, T, heads * d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _apply(layer: nn.Module, x: Tensor) -> Tensor:
+    """Call a layer; plain linear layers take the faster route."""
+    if type(layer) in (nn.Linear, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        return linear(x, layer.weight, layer.bias)
+    return layer(x)
+
+
+def _hidden(layer: nn.Module, activation: nn.Module, x: Tensor) -> Tensor:
+    """First half of a feed-forward branch: linear, then activation."""
+    exact_gelu = type(activation) is nn.GELU and activation.approximate == "none"
+    if exact_gelu and type(layer) is nn.Linear:
+        return linear_gelu(x, layer.weight, layer.bias)
+    hidden = _apply(layer, x)
+    if type(activation) is QuickGELU and not torch.is_grad_enabled():
+        return hidden.mul_(torch.sigmoid(1.702 * hidden))
+    return activation(hidden)
+
+
+class Block(Protocol):
+    """The parts of a pre-norm transformer block. x is (B, T, C)."""
+
+    heads: int
+
+    def qkv(self, x: Tensor) -> Heads:
+        """Queries, keys and values of the normalised input, each (B, heads, T, d)."""
+
+    def attention_branch(self, heads: Tensor) -> Tensor:
+        """Output projection (and layer scale) of attended heads (B, heads, T, d) → (B, T, C)."""
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """The feed-forward branch, without its residual."""
+
+
+def run_block(block: Block, x: Tensor) -> Tensor:
+    """The whole block as trained. (B, T, C) → (B, T, C)."""
+    x = x + block.attention_branch(F.scaled_dot_product_attention(*block.qkv(x)))
+    return x + block.feed_forward(x)
+
+
+def run_class_query(block: Block, x: Tensor, prefix: int) -> Tensor:
+    """The whole block for the first `prefix` tokens only, attending to all. → (B, prefix, C).
+
+    Exact, and about a third of the arithmetic: queries, output projection and feed-forward are
+    spared for the tokens whose output nobody reads.
+    """
+    q, k, v = block.qkv(x)
+    attended = F.scaled_dot_product_attention(q[:, :, :prefix], k, v)
+    x = x[:, :prefix] + block.attention_branch(attended)
+    return x + block.feed_forward(x)
+
+
+class _OpenClipBlock:
+    """`open_clip.transformer.ResidualAttentionBlock` (torch's own multi-head attention)."""
+
+    def __init__(self, block: ResidualAttentionBlock) -> None:
+        self.block = block
+        self.heads: int = block.attn.num_heads
+
+    def qkv(self, x: Tensor) -> Heads:
+        attn = self.block.attn
+        packed = linear(self.block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
+        return q, k, v
+
+    def attention_branch(self, heads: Tensor) -> Tensor:
+        return self.block.ls_1(_apply(self.block.attn.out_proj, _merge(heads)))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        mlp = self.block.mlp
+        hidden = _hidden(mlp.c_fc, mlp.gelu, self.block.ln_2(x))
+        return self.block.ls_2(_apply(mlp.c_proj, hidden))
+
+
+class _OpenClipCustomBlock:
+    """`open_clip.transformer.CustomResidualAttentionBlock` (norms inside the attention)."""
+
+    def __init__(self, block: CustomResidualAttentionBlock) -> None:
+        attn: OpenClipAttention = block.attn
+        if attn.logit_scale is not None or attn.head_scale is not None:
+            raise InputError(
+                "this checkpoint uses scaled-cosine or head-scaled attention, which has no dense "
+                "form here; choose a vision tower with dot-product attention"
+            )
+        self.block = block
+        self.heads: int = attn.num_heads
+
+    def qkv(self, x: Tensor) -> Heads:
+        attn = self.block.attn
+        packed = linear(self.block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
+        return attn.ln_q(q), attn.ln_k(k), v
+
+    def attention_branch(self, heads: Tensor) -> Tensor:
+        attn = self.block.attn
+        out = _apply(attn.out_proj, attn.ln_inner(_merge(heads)))
+        return self.block.ls_1(self.block.ln_attn(out))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        mlp = self.block.mlp
+        hidden = mlp.ln(_hidden(mlp.c_fc, mlp.gelu, self.block.ln_2(x)))
+        return self.block.ls_2(_apply(mlp.c_proj, hidden))
+
+
+class _TimmBlock:
+    """`timm.models.vision_transformer.Block` (SigLIP and other timm towers in open_clip)."""
+
+    def __init__(self, block: TimmBlock) -> None:
+        self.block = block
+        self.heads: int = block.attn.num_heads
+
+    def qkv(self, x: Tensor) -> Heads:
+        attn = self.block.attn
+        packed = _apply(attn.qkv, self.block.norm1(x))
+        q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
+        return attn.q_norm(q), attn.k_norm(k), v
+
+    def attention_branch(self, heads: Tensor) -> Tensor:
+        attn = self.block.attn
+        return self.block.ls1(_apply(attn.proj, attn.norm(_merge(heads))))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        mlp = self.block.mlp
+        hidden = mlp.norm(_hidden(mlp.fc1, mlp.act, self.block.norm2(x)))
+        return self.block.ls2(_apply(mlp.fc2, hidden))
+
+
+def as_block(module: nn.Module) -> Block:
+    """View a library's transformer block through the common parts.
+
+    Raises:
+        InputError: If the block is of a kind whose parts are not known.
+    """
+    if isinstance(module, ResidualAttentionBlock):
+        return _OpenClipBlock(module)
+    if isinstance(module, CustomResidualAttentionBlock):
+        return _OpenClipCustomBlock(module)
+    if isinstance(module, TimmBlock):
+        return _TimmBlock(module)
+    raise InputError(
+        f"transformer block of type {type(module).__name__} is not supported; expected a plain "
+        "Vision Transformer tower of open_clip or timm"
+    )
