@@ -178,7 +178,7 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
 
 def _scale_to_8_bits(values: NDArray[np.generic], *, sixteen: bool) -> NDArray[np.uint8]:
     wide = np.nan_to_num(values.astype(np.float64))
-    if sixteen and 0 <= wide.min() and wide.max() <= 65535:
+    if sixteen and wide.min() >= 0 and wide.max() <= 65535:
         grey = wide / 257.0
     else:
         span = wide.max() - wide.min()

@@ -23,7 +23,7 @@ Size = tuple[int, int]
 def _check_rank(owner: str, name: str, value: Tensor | NDArray[np.generic], rank: int) -> None:
     if value.ndim != rank:
         raise InputError(
-            f"{owner}.{name} must have {rank} axes, got {value.ndim} with shape {tuple(value.shape)}"
+            f"{owner}.{name} must have {rank} axes, got {value.ndim}: shape {tuple(value.shape)}"
         )
 
 
@@ -145,7 +145,8 @@ class SegmentationResult:
     """A picture cut into classes.
 
     Attributes:
-        class_map: (H, W) int64 class indices at original size, 255 where undecided.
+        class_map: (H, W) int64 class indices at original size, 255 where undecided
+            (65535 with more than 255 classes).
         class_names: K display names.
         confidence: (H, W) float32 probability of the chosen class.
         scores: (K,) float32 share of the picture each class takes, summing to at most 1.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import open_clip
 import torch
 
-from dense.backbones import CLIPBackbone
+from dense.backbones import CLIPBackbone  # first: it repairs torchvision for open_clip
 from dense.backbones.loading import build_model
 from dense.backbones.preprocess import PreprocessConfig
+
+import open_clip  # isort: skip
 
 TINY = {
     "embed_dim": 16,

@@ -80,8 +80,10 @@ class CLIPBackbone(nn.Module):
         return float(self.model.logit_scale.exp())  # type: ignore[operator,union-attr]
 
     @torch.no_grad()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encode prompts to unit rows (P, D) in fp32. Texts beyond the context are cut.
+    def encode_text(self, texts: Sequence[str], *, normalise: bool = True) -> Tensor:
+        """Encode prompts to (P, D) fp32 rows, of unit length if `normalise`.
+
+        Texts beyond the context are cut; equal texts are encoded once.
 
         Raises:
             InputError: If `texts` is empty.
@@ -93,8 +95,9 @@ class CLIPBackbone(nn.Module):
         for start in range(0, len(unique), TEXT_BATCH):
             batch = unique[start : start + TEXT_BATCH]
             features = encode_tokens(self.model, self.tokenizer(batch).to(self.device))
-            rows.update(zip(batch, F.normalize(features.float(), dim=-1), strict=True))
-        return torch.stack([rows[text] for text in texts])
+            rows.update(zip(batch, features.float(), strict=True))
+        features = torch.stack([rows[text] for text in texts])
+        return F.normalize(features, dim=-1) if normalise else features
 
     def to_batch(self, images: Sequence[Tensor]) -> Tensor:
         """Stack preprocessed images (3, h, w) of one size on the weights' device and dtype."""

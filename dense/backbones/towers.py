@@ -66,6 +66,9 @@ class Tower(Protocol):
     def pool(self, tokens: Tensor) -> Tensor:
         """Tokens of the last block → image features (B, D), not normalised."""
 
+    def norm(self, patch_tokens: Tensor) -> Tensor:
+        """The final layer norm of patch tokens (B, N, C), before any projection."""
+
     def project(self, patch_tokens: Tensor) -> Tensor:
         """Patch tokens (B, N, C) → dense features (B, N, D), not normalised."""
 
@@ -105,8 +108,11 @@ class OpenClipTower(nn.Module):
             return visual.ln_post(tokens[:, 0]) @ visual.proj
         return visual._global_pool(visual.ln_post(tokens))[0] @ visual.proj
 
+    def norm(self, patch_tokens: Tensor) -> Tensor:
+        return self.visual.ln_post(patch_tokens)
+
     def project(self, patch_tokens: Tensor) -> Tensor:
-        return linear(self.visual.ln_post(patch_tokens), self.visual.proj.T)
+        return linear(self.norm(patch_tokens), self.visual.proj.T)
 
 
 class TimmTower(nn.Module):
@@ -145,8 +151,11 @@ class TimmTower(nn.Module):
         trunk = self.visual.trunk
         return self.visual.head(trunk.forward_head(trunk.norm(tokens)))
 
+    def norm(self, patch_tokens: Tensor) -> Tensor:
+        return self.visual.trunk.norm(patch_tokens)
+
     def project(self, patch_tokens: Tensor) -> Tensor:
-        return self._head(self.visual.trunk.norm(patch_tokens))
+        return self._head(self.norm(patch_tokens))
 
     def _head(self, tokens: Tensor) -> Tensor:
         """What pooling would give if it looked at one token only, for every token.

@@ -117,6 +117,10 @@ class DenseViT(nn.Module):
         heads = self.tower.blocks[0].qkv(tokens)
         return [self._encode_scale(tokens, heads, index, grid) for index in windows]
 
+    def normalise_patches(self, patch_tokens: Tensor) -> Tensor:
+        """Patch tokens (B, N, C) after the tower's final layer norm."""
+        return self.tower.norm(patch_tokens)
+
     def _encode_scale(
         self, tokens: Tensor, heads: tuple[Tensor, Tensor, Tensor], windows: Tensor, grid: Size
     ) -> Tensor:

@@ -51,7 +51,7 @@ class PixelScores:
     bytes a bin, 96 MiB for ``2**22``. Bins divide the float32 number line itself (the leading
     bits of the sorted bit pattern), so no score range is asked for and none is clipped: the
     bins have a relative width of ``2**9 / bins``, 1.2e-4 for ``2**22``. All results in
-    histogram mode equal those of exact mode for scores rounded down to the lower edge of
+    histogram mode equal those of exact mode for scores rounded down to the lowest float of
     their bin; F1-max is never above the exact one, and AUROC and AUPRO differ from the exact
     ones by at most ``curve().area_error(limit)``.
 

@@ -66,14 +66,13 @@ def _shared_rates(
     highest score is c, with m above high * images * pixels, alone lifts the rate at c above
     ``high``, so nothing below the largest such c matters.
     """
-    cuts = []
-    for scores in normal:
-        rank = min(int(high * len(normal) * scores.size) + 1, scores.size)
-        cuts.append(np.partition(scores, scores.size - rank)[scores.size - rank])
-    # An image that is kept whole has not passed ``high`` and cannot cut the others.
-    full = [high * len(normal) * scores.size >= scores.size for scores in normal]
-    cut = max((c for c, whole in zip(cuts, full, strict=True) if not whole), default=min(cuts))
-    kept = [scores[scores >= cut] for scores in normal]
+    kept = normal
+    if high * len(normal) < 1.0:
+        cuts = []
+        for scores in normal:
+            place = scores.size - int(high * len(normal) * scores.size) - 1
+            cuts.append(np.partition(scores, place)[place])
+        kept = [scores[scores >= max(cuts)] for scores in normal]
     share = [
         np.full(k.size, 1.0 / (len(normal) * s.size)) for k, s in zip(kept, normal, strict=True)
     ]
@@ -93,15 +92,12 @@ def _integrate(
 ) -> float:
     """Mean recall over log rate for the ascending scores of one image's defect pixels."""
     low, high = np.log(bounds)
-    x1 = np.log(rates)
-    x0 = np.append(low, x1[:-1])
-    y0 = 1.0 - np.searchsorted(defect, thresholds, side="right") / defect.size
-    y1 = 1.0 - np.searchsorted(defect, thresholds, side="left") / defect.size
+    x = np.log(rates)
+    above = 1.0 - np.searchsorted(defect, thresholds, side="right") / defect.size
+    reached = 1.0 - np.searchsorted(defect, thresholds, side="left") / defect.size
     # Rate 0 has no logarithm: the recall there is held up to the first rate above 0.
-    flat = max(min(float(x1[0]), high) - low, 0.0) * float(y0[0])
-    x0, x1_, y0_, y1_ = x0[1:], x1[1:], y0[1:], y1[1:]
-    left, right = np.clip(x0, low, high), np.clip(x1_, low, high)
-    middle = y0_ + (y1_ - y0_) * ((left + right) / 2 - x0) / (x1_ - x0)
-    # Rounding can leave the last rate a little below 1, the largest upper bound.
-    rest = max(high - max(float(x1[-1]), low), 0.0) * float(y1[-1])
-    return float((flat + np.dot(right - left, middle) + rest) / (high - low))
+    held = max(min(float(x[0]), high) - low, 0.0) * float(above[0])
+    begin, end = np.clip(x[:-1], low, high), np.clip(x[1:], low, high)
+    slope = (reached[1:] - above[1:]) / np.diff(x)
+    middle = above[1:] + slope * ((begin + end) / 2 - x[:-1])
+    return float((held + np.dot(end - begin, middle)) / (high - low))

@@ -179,7 +179,7 @@ class RankCurve:
         check_fraction(tpr, "tpr")
         if not self.defined:
             return float("nan")
-        # Without the slack, 0.98 * 50 positives may round up to 50 needed ones.
+        # In floats 0.28 * 25 is a little above 7; the slack keeps 7 of 25 sufficient.
         needed = max(int(np.ceil(self.positives * (tpr - 1e-12))), 1)
         return float(self.fp[int(np.searchsorted(self.tp, needed))] / self.negatives)
 

@@ -75,6 +75,12 @@ def test_scikit_learn_agrees(levels, dtype):
         assert fpr_at_tpr(scores, labels, 0.9) == pytest.approx(fpr[tpr >= 0.9][0])
 
 
+def test_a_rate_that_rounds_up_needs_no_extra_positive():
+    scores, labels = np.arange(50), np.tile([0, 1], 25)
+    # The 7th highest positive is 37, above it and beside it are the normals 38, 40, ... 48.
+    assert fpr_at_tpr(scores, labels, 0.28) == pytest.approx(6 / 25)
+
+
 def test_area_up_to_a_limit_is_the_cut_trapezoid():
     scores, labels = random_case(7, 12)
     fpr, tpr, _ = sk.roc_curve(labels, scores, drop_intermediate=False)

@@ -1,0 +1,1 @@
+"""Features → scores: pure functions between a backbone and a result."""

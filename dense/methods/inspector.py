@@ -1,0 +1,248 @@
+"""Anomaly inspection by windows: WinCLIP without, WinCLIP+ with normal support images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dense.backbones import CLIPBackbone
+from dense.classifier import build_state_weights
+from dense.errors import InputError, NotFittedError
+from dense.heads.memory import association, unit_rows
+from dense.heads.window import anomaly_probability, harmonic_aggregation, harmonic_mean
+from dense.images import resize_map
+from dense.prompts import Ensemble
+from dense.regions import window_indices
+from dense.structures import AnomalyResult, Sample, Size
+
+
+@dataclass(frozen=True)
+class WindowProtocol:
+    """The choices in which published WinCLIP implementations differ.
+
+    Attributes:
+        windows: Sides of the square windows in patches; the whole image is always a scale.
+        ensemble: ``"winclip"`` (154 / 88 prompts) or ``"anomalib"`` (147 / 84).
+        temperature: 0.01 is CLIP's own; anomalib and Accurate-WinCLIP use 0.07.
+        normalise_prompts: Normalise each prompt's embedding before the mean.
+        normed_patches: Remember patch tokens after the tower's final layer norm, not before.
+    """
+
+    windows: tuple[int, ...] = (2, 3)
+    ensemble: Ensemble = "winclip"
+    temperature: float = 0.01
+    normalise_prompts: bool = True
+    normed_patches: bool = False
+
+
+PAPER = WindowProtocol()
+ANOMALIB = WindowProtocol((2, 3), "anomalib", 0.07, False, True)
+
+
+@dataclass(frozen=True)
+class WindowFeatures:
+    """What WinCLIP sees of a batch: whole image (B, D), windows (B, W, D) each, patches (B, N, C)."""
+
+    image: Tensor
+    windows: tuple[Tensor, ...]
+    patches: Tensor
+    grid: Size
+
+
+@dataclass(frozen=True)
+class WindowMemory:
+    """Unit features of normal images: patches (M, C), windows (M, D) a scale."""
+
+    patches: Tensor
+    windows: tuple[Tensor, ...]
+    shots: int
+
+
+class AnomalyInspector:
+    """WinCLIP and WinCLIP+ (Jeong et al., CVPR 2023) for one or many products.
+
+    Zero-shot, the score of the whole image and of every window is the probability of the
+    anomalous state; window scores spread to patches by harmonic means. After `fit`, the distance
+    to remembered normal features is averaged in. Pictures are squashed to `input_size`.
+
+    Args:
+        backbone: A loaded CLIP.
+        products: Words for the one product, or words by category for many (categories come with
+            the samples; unknown ones use their own name).
+        protocol: Details in which implementations differ; `PAPER` or `ANOMALIB`.
+        input_size: (h, w) in pixels, multiples of the patch; the tower's own if ``None``.
+        batch_size: Images that run at once.
+        threshold: Score from which an image, and a pixel, counts as anomalous; without it no
+            decision is made.
+
+    Raises:
+        InputError: If a window does not fit the grid or a product is blank.
+    """
+
+    def __init__(
+        self,
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        protocol: WindowProtocol = PAPER,
+        input_size: Size | None = None,
+        batch_size: int = 8,
+        threshold: float | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.products = {"": products} if isinstance(products, str) else dict(products)
+        self.protocol = protocol
+        self.input_size: Size = input_size or backbone.image_size
+        self.batch_size = batch_size
+        self.threshold = threshold
+        ph, pw = backbone.patch_size
+        if self.input_size[0] % ph or self.input_size[1] % pw:
+            raise InputError(
+                f"input_size must be a multiple of the patch {(ph, pw)}, got {self.input_size}"
+            )
+        self.grid: Size = (self.input_size[0] // ph, self.input_size[1] // pw)
+        self.windows = [window_indices(self.grid, side) for side in protocol.windows]
+        self._weights: dict[str, Tensor] = {}
+        self._memories: dict[str, WindowMemory] = {}
+        for category in self.products:
+            self.state_weights(category)
+
+    def state_weights(self, category: str = "") -> Tensor:
+        """(2, D) normal and anomalous prototypes of a category, built once."""
+        if category not in self._weights:
+            words = self.products.get(category, self.products.get("", "") or category)
+            protocol = self.protocol
+            self._weights[category] = build_state_weights(
+                self.backbone,
+                words,
+                ensemble=protocol.ensemble,
+                normalise=protocol.normalise_prompts,
+            )
+        return self._weights[category]
+
+    def memory(self, category: str = "") -> WindowMemory:
+        """Memory bank of a fitted category.
+
+        Raises:
+            NotFittedError: If `fit` has not seen the category.
+        """
+        if category not in self._memories:
+            raise NotFittedError(
+                f"no support images for category {category!r}: call fit with normal samples first"
+            )
+        return self._memories[category]
+
+    @torch.inference_mode()
+    def fit(self, support: Sequence[Sample]) -> AnomalyInspector:
+        """Remember normal images; replaces the memories of the categories that occur.
+
+        Raises:
+            InputError: If there is no image, or one is labelled anomalous.
+        """
+        if not support:
+            raise InputError("no support images: expected at least one normal image")
+        bad = [str(s.image_path or "an image") for s in support if s.label]
+        if bad:
+            raise InputError(f"support images must be normal, but {bad[0]} is labelled anomalous")
+        for category in sorted({sample.category for sample in support}):
+            chosen = [sample for sample in support if sample.category == category]
+            parts = [self.extract(chosen[i : i + self.batch_size]) for i in self._starts(chosen)]
+            self._memories[category] = WindowMemory(
+                patches=torch.cat([unit_rows(part.patches) for part in parts]),
+                windows=tuple(
+                    torch.cat([unit_rows(part.windows[s]) for part in parts])
+                    for s in range(len(self.windows))
+                ),
+                shots=len(chosen),
+            )
+        return self
+
+    @torch.inference_mode()
+    def predict(self, samples: Sequence[Sample]) -> list[AnomalyResult]:
+        """Score pictures; maps come at original size, in order."""
+        results = []
+        for start in self._starts(samples):
+            batch = samples[start : start + self.batch_size]
+            features = self.extract(batch)
+            for row, sample in enumerate(batch):
+                patch_map, score = self._score(_row(features, row), sample.category)
+                results.append(self._result(patch_map, score, sample.image_size))
+        return results
+
+    def describe(self) -> dict[str, object]:
+        """Protocol card: everything that changes the numbers."""
+        shots = sorted({memory.shots for memory in self._memories.values()})
+        return {
+            "method": "WinCLIP+" if shots else "WinCLIP",
+            "model": self.backbone.name,
+            "input_size": self.input_size,
+            "windows": self.protocol.windows,
+            "ensemble": self.protocol.ensemble,
+            "temperature": self.protocol.temperature,
+            "normalise_prompts": self.protocol.normalise_prompts,
+            "shots": shots,
+            "precision": str(self.backbone.dtype).removeprefix("torch."),
+        }
+
+    def extract(self, samples: Sequence[Sample]) -> WindowFeatures:
+        """Features of a batch of pictures."""
+        preprocess = self.backbone.preprocess
+        images = self.backbone.to_batch(
+            [preprocess.to_tensor(preprocess.resize(s.image, self.input_size)) for s in samples]
+        )
+        vit = self.backbone.vit
+        windows = [index.to(images.device) for index in self.windows]
+        window_features = tuple(vit.encode_windows(images, windows))
+        whole = vit(images)
+        patches = whole.patch_tokens
+        if self.protocol.normed_patches:
+            patches = vit.normalise_patches(patches)
+        return WindowFeatures(whole.class_token, window_features, patches, self.grid)
+
+    def _score(self, features: WindowFeatures, category: str) -> tuple[Tensor, float]:
+        """Patch map (gh, gw) and image score of one picture."""
+        weights, temperature = self.state_weights(category), self.protocol.temperature
+        text = anomaly_probability(features.image, weights, temperature)
+        scales = [text.view(-1, 1, 1).expand(-1, *self.grid)]
+        for window, index in zip(features.windows, self.windows, strict=True):
+            scores = anomaly_probability(window, weights, temperature)
+            scales.append(harmonic_aggregation(scores, index.to(scores.device), self.grid))
+        text_map, text_score = harmonic_mean(scales), float(text)
+        if category not in self._memories:
+            return text_map[0], text_score
+        memory_map = self._memory_map(features, self._memories[category])
+        score = (text_score + float(memory_map.max())) / 2
+        return ((text_map + memory_map) / 2)[0], score
+
+    def _memory_map(self, features: WindowFeatures, memory: WindowMemory) -> Tensor:
+        """Arithmetic mean over patches and window scales of distances to the memory."""
+        maps = [association(features.patches, memory.patches).view(-1, *self.grid)]
+        for window, bank, index in zip(
+            features.windows, memory.windows, self.windows, strict=True
+        ):
+            distance = association(window, bank)
+            maps.append(harmonic_aggregation(distance, index.to(distance.device), self.grid))
+        return torch.stack(maps).mean(0)
+
+    def _result(self, patch_map: Tensor, score: float, size: Size) -> AnomalyResult:
+        result = AnomalyResult(resize_map(patch_map.float().cpu().numpy(), size), score)
+        if self.threshold is None:
+            return result
+        mask = result.anomaly_map >= self.threshold
+        return replace(result, mask=mask, is_anomalous=score >= self.threshold)
+
+    def _starts(self, samples: Sequence[Sample]) -> range:
+        return range(0, len(samples), self.batch_size)
+
+
+def _row(features: WindowFeatures, row: int) -> WindowFeatures:
+    keep = slice(row, row + 1)
+    return WindowFeatures(
+        features.image[keep],
+        tuple(window[keep] for window in features.windows),
+        features.patches[keep],
+        features.grid,
+    )

@@ -1,0 +1,164 @@
+"""Words → prompts: templates, class lists with synonyms, normal and anomalous states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dense.errors import InputError, unknown_name
+
+Ensemble = Literal["winclip", "anomalib"]
+
+SHORT_TEMPLATES = (
+    "itap of a {}.",
+    "a bad photo of the {}.",
+    "a origami {}.",
+    "a photo of the large {}.",
+    "a {} in a video game.",
+    "art of the {}.",
+    "a photo of the small {}.",
+)
+"""The seven templates that CLIP's authors found to carry most of the 80."""
+
+PLAIN_TEMPLATES = ("a photo of a {}.",)
+
+NORMAL_STATES = (
+    "{}",
+    "flawless {}",
+    "perfect {}",
+    "unblemished {}",
+    "{} without flaw",
+    "{} without defect",
+    "{} without damage",
+)
+ANOMALOUS_STATES = ("damaged {}", "{} with flaw", "{} with defect", "{} with damage")
+
+_PHOTOS = (
+    "a cropped photo of",
+    "a close-up photo of",
+    "a bright photo of",
+    "a dark photo of",
+    "a jpeg corrupted photo of",
+    "a blurry photo of",
+    "a photo of",
+)
+_PURPOSES = ("visual inspection", "anomaly detection")
+
+
+def _inspection_templates() -> tuple[str, ...]:
+    frames = [f"{photo} {article} {{}}." for photo in _PHOTOS for article in ("a", "the")]
+    sizes = [
+        f"a photo of {article} {size} {{}}." for size in ("small", "large") for article in ("a", "the")
+    ]
+    purposes = [
+        f"a photo of {article} {{}} for {purpose}."
+        for purpose in _PURPOSES
+        for article in ("a", "the")
+    ]
+    return (*frames, *sizes, *purposes)
+
+
+INSPECTION_TEMPLATES = _inspection_templates()
+"""The 22 templates of WinCLIP (Jeong et al. 2023, appendix)."""
+
+_ANOMALIB_MISSING = {"a cropped photo of a {}.", "a jpeg corrupted photo of a {}."}
+ANOMALIB_TEMPLATES = (
+    *(t for t in INSPECTION_TEMPLATES if t not in _ANOMALIB_MISSING),
+    "a jpeg corrupted photo of the {}.",
+)
+"""anomalib's 21: two of the 22 are missing and one stands twice; for parity with it."""
+
+
+def template_set(name: str) -> tuple[str, ...]:
+    """Templates by name: ``imagenet`` (80), ``short`` (7), ``plain`` (1), ``none`` (the words).
+
+    Raises:
+        InputError: If the name is unknown.
+    """
+    if name == "imagenet":
+        from dense.backbones import load as _  # noqa: F401  (repairs torchvision before open_clip)
+        from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+        return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
+    sets = {"short": SHORT_TEMPLATES, "plain": PLAIN_TEMPLATES, "none": ("{}",)}
+    if name not in sets:
+        raise unknown_name("template set", name, ["imagenet", *sets])
+    return sets[name]
+
+
+def fill(templates: Sequence[str], words: str) -> list[str]:
+    """Put the words into every template; braces inside the words stay as they are."""
+    return [template.replace("{}", words) for template in templates]
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Classes, each with one or more phrases that stand for it.
+
+    Attributes:
+        names: K display names.
+        phrases: K tuples of query phrases (synonyms).
+        background: Index of the class whose phrases stand for "none of the others".
+    """
+
+    names: tuple[str, ...]
+    phrases: tuple[tuple[str, ...], ...]
+    background: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise InputError('the class list is empty: name at least one class, e.g. "cat"')
+        if len(self.names) != len(self.phrases) or not all(self.phrases):
+            raise InputError("every class needs at least one phrase")
+        folded = [name.casefold() for name in self.names]
+        twice = sorted({name for name in folded if folded.count(name) > 1})
+        if twice:
+            raise InputError(f"classes are named twice: {', '.join(twice)}; name each class once")
+
+
+def make_class_list(classes: Iterable[str], background: Sequence[str] = ()) -> ClassList:
+    """Build a class list from entries such as ``"sofa; couch"`` (synonyms after semicolons).
+
+    Args:
+        classes: One entry a class; the first phrase is the display name.
+        background: Words of a background class, which is put first under that name.
+
+    Raises:
+        InputError: If an entry is blank or a class is named twice.
+    """
+    entries = [entry.strip() for entry in classes]
+    rows = [tuple(p for p in (part.strip() for part in e.split(";")) if p) for e in entries]
+    for entry, row in zip(entries, rows, strict=True):
+        if not row:
+            raise InputError(f"a class name is blank ({entry!r}): remove it or write a word")
+    words = tuple(word.strip() for word in background if word.strip())
+    names = tuple(row[0] for row in rows)
+    if not names:
+        raise InputError('the class list is empty: name at least one class, e.g. "cat"')
+    if not words:
+        return ClassList(names, tuple(rows))
+    return ClassList(("background", *names), (words, *rows), background=0)
+
+
+def anomaly_prompts(product: str, ensemble: Ensemble = "winclip") -> tuple[list[str], list[str]]:
+    """Compositional prompt ensemble of WinCLIP (section 4.1): states × templates.
+
+    Args:
+        product: Words for the inspected thing, e.g. ``"metal nut"``; underscores become spaces.
+        ensemble: ``"winclip"`` gives 154 normal and 88 anomalous prompts, ``"anomalib"`` 147 / 84.
+
+    Raises:
+        InputError: If the product is blank or the ensemble unknown.
+    """
+    words = " ".join(product.replace("_", " ").split())
+    if not words:
+        raise InputError('the product name is blank: say what is inspected, e.g. "metal nut"')
+    sets = {"winclip": INSPECTION_TEMPLATES, "anomalib": ANOMALIB_TEMPLATES}
+    if ensemble not in sets:
+        raise unknown_name("prompt ensemble", ensemble, sets)
+
+    def prompts(states: Sequence[str]) -> list[str]:
+        return [p for state in fill(states, words) for p in fill(sets[ensemble], state)]
+
+    return prompts(NORMAL_STATES), prompts(ANOMALOUS_STATES)
