@@ -108,5 +108,5 @@ def _cached(
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     os.close(handle)
     save_file({"weights": weights.contiguous()}, temporary)
-    os.replace(temporary, path)
+    Path(temporary).replace(path)
     return weights

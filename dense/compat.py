@@ -31,11 +31,12 @@ def _native_torchvision() -> bool:
     if spec is None or not spec.submodule_search_locations:
         return True  # not installed: its own import error says it best
     folder = Path(next(iter(spec.submodule_search_locations)))
-    for library in (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib")):
-        try:
+    libraries = (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib"))
+    try:
+        for library in libraries:
             torch.ops.load_library(str(library))
-        except (OSError, ImportError):
-            return False
+    except (OSError, ImportError):
+        return False
     return True
 
 
@@ -111,9 +112,7 @@ class _MissingOps(types.ModuleType):
         return missing
 
 
-def _mmcv_nms(
-    boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5, offset: int = 0
-) -> Tensor:
+def _mmcv_nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5, offset: int = 0) -> Tensor:
     from torchvision.ops import nms
 
     if offset:

@@ -39,7 +39,7 @@ def find_images(source: str | Path) -> list[Path]:
     if path.is_dir():
         files = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
     else:
-        files = [Path(entry) for entry in glob.glob(str(source), recursive=True)]
+        files = [Path(entry) for entry in glob.glob(str(source), recursive=True)]  # noqa: PTH207
         files = [entry for entry in files if entry.suffix.lower() in IMAGE_SUFFIXES]
         if not files and not glob.has_magic(str(source)):
             raise InputError(f"no such file or directory: {source}")
@@ -100,8 +100,8 @@ def write_image(path: str | Path, array: NDArray[np.generic]) -> None:
         os.close(handle)
         try:
             Image.fromarray(array).save(temporary)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
@@ -111,9 +111,9 @@ def write_image(path: str | Path, array: NDArray[np.generic]) -> None:
 def resize_map(scores: NDArray[np.floating], size: Size) -> NDArray[np.float32]:
     """Resize a score map (h, w) bilinearly to (H, W) float32, half-pixel centres."""
     height, width = size
-    return cv2.resize(
-        np.ascontiguousarray(scores, np.float32), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+    source = np.ascontiguousarray(scores, np.float32)
+    resized = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)
 
 
 class _opened:

@@ -17,7 +17,12 @@ from dense.fonts import draw_text, shorten, text_size
 
 Picture = NDArray[np.uint8]
 
-UNDECIDED = 255
+
+def undecided_index(num_classes: int) -> int:
+    """Index of pixels without a class: 255, or 65535 where 255 is a class of its own."""
+    return 255 if num_classes <= 255 else 65535
+
+
 _BASE = (
     "E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 332288 44AA99 882255 999933 88CCEE "
     "CC6677 117733 AA4499 DDCC77"
@@ -47,7 +52,7 @@ def mask_palette(count: int) -> NDArray[np.uint8]:
     """Return the (256, 3) palette of an index mask: class colours, then black; 255 is white."""
     colours = np.zeros((256, 3), np.uint8)
     colours[: min(count, 255)] = palette(min(count, 255))
-    colours[UNDECIDED] = 255
+    colours[255] = 255
     return colours
 
 
@@ -108,6 +113,7 @@ def text_height(image_size: tuple[int, int]) -> int:
 
 
 def heat_colours(values: NDArray[np.uint8]) -> Picture:
+    """Turn (h, w) levels into (h, w, 3) RGB along "inferno", which keeps its order in grey."""
     bgr = cv2.applyColorMap(np.ascontiguousarray(values), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(bgr[..., ::-1])
 

@@ -50,16 +50,21 @@ def write_json(path: str | Path, content: Mapping[str, object]) -> Path:
 
 
 def write_index_mask(
-    path: str | Path, class_map: NDArray[np.integer], palette: NDArray[np.uint8] | None = None
+    path: str | Path,
+    class_map: NDArray[np.integer],
+    *,
+    num_classes: int,
+    palette: NDArray[np.uint8] | None = None,
 ) -> Path:
     """Write class indices (H, W) as PNG: 8 bits (with a palette, if given) or 16 bits.
 
     Args:
         path: Where the PNG goes.
-        class_map: (H, W) indices in 0..65535.
+        class_map: (H, W) indices; pixels without a class are 255 in 8 bits, 65535 in 16.
+        num_classes: More than 255 classes need 16 bits.
         palette: (256, 3) RGB colours for viewers; ignored for 16-bit masks.
     """
-    wide = int(class_map.max(initial=0)) > 255
+    wide = num_classes > 255
     picture = Image.fromarray(class_map.astype(np.uint16 if wide else np.uint8))
     if palette is not None and not wide:
         picture.putpalette(palette.astype(np.uint8).tobytes())

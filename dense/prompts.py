@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dense.compat import ensure_torchvision
 from dense.errors import InputError, unknown_name
 
 Ensemble = Literal["winclip", "anomalib"]
@@ -43,19 +44,15 @@ _PHOTOS = (
     "a blurry photo of",
     "a photo of",
 )
+_SIZES = ("small", "large")
 _PURPOSES = ("visual inspection", "anomaly detection")
 
 
 def _inspection_templates() -> tuple[str, ...]:
-    frames = [f"{photo} {article} {{}}." for photo in _PHOTOS for article in ("a", "the")]
-    sizes = [
-        f"a photo of {article} {size} {{}}." for size in ("small", "large") for article in ("a", "the")
-    ]
-    purposes = [
-        f"a photo of {article} {{}} for {purpose}."
-        for purpose in _PURPOSES
-        for article in ("a", "the")
-    ]
+    articles = ("a", "the")
+    frames = [f"{photo} {article} {{}}." for photo in _PHOTOS for article in articles]
+    sizes = [f"a photo of {article} {size} {{}}." for size in _SIZES for article in articles]
+    purposes = [f"a photo of {article} {{}} for {p}." for p in _PURPOSES for article in articles]
     return (*frames, *sizes, *purposes)
 
 
@@ -77,7 +74,7 @@ def template_set(name: str) -> tuple[str, ...]:
         InputError: If the name is unknown.
     """
     if name == "imagenet":
-        from dense.backbones import load as _  # noqa: F401  (repairs torchvision before open_clip)
+        ensure_torchvision()
         from open_clip import OPENAI_IMAGENET_TEMPLATES
 
         return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)

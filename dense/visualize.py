@@ -19,7 +19,6 @@ from dense.fonts import draw_text, shorten, text_size
 from dense.legends import (
     INK,
     PAPER,
-    UNDECIDED,
     Picture,
     heat_bar,
     heat_colours,
@@ -27,6 +26,7 @@ from dense.legends import (
     mask_palette,
     palette,
     text_height,
+    undecided_index,
 )
 from dense.structures import AnomalyResult, DetectionResult, SegmentationResult
 
@@ -51,10 +51,11 @@ def draw_segmentation(
     opacity: float = 0.5,
     legend: bool = True,
     legend_classes: Sequence[int] | None = None,
+    hidden: Sequence[int] = (),
 ) -> Picture:
     """Lay class colours with thin contours over the picture, with a legend strip below.
 
-    Undecided pixels (255) stay as they are.
+    Undecided pixels (255) and hidden classes stay as they are.
 
     Args:
         image: (H, W, 3).
@@ -62,13 +63,15 @@ def draw_segmentation(
         opacity: Share of the class colour in [0, 1].
         legend: Add the strip; without it the result has the size of `image`.
         legend_classes: Class indices to list; by default those present, largest first.
+        hidden: Class indices that are not drawn, e.g. the background class.
 
     Returns:
         (H, W, 3) without a legend, taller (and for very small pictures wider) with one.
     """
     _check_sizes(image, result.class_map)
     colours = palette(len(result.class_names))
-    decided = result.class_map != UNDECIDED
+    undecided = undecided_index(len(result.class_names))
+    decided = ~np.isin(result.class_map, [undecided, *hidden])
     chosen = colours[np.where(decided, result.class_map, 0)] if len(colours) else image
     out = image.copy()
     blend = image * (1.0 - opacity) + chosen * opacity
@@ -77,7 +80,8 @@ def draw_segmentation(
     out[edge] = chosen[edge]
     if not legend:
         return out
-    classes = _present(result) if legend_classes is None else list(legend_classes)
+    classes = _present(result) if legend_classes is None else legend_classes
+    classes = [index for index in classes if index not in hidden]
     return _stack([out, legend_strip(result.class_names, classes, image.shape[:2])])
 
 
@@ -224,10 +228,8 @@ def _draw_tag(
 
 
 def _present(result: SegmentationResult) -> list[int]:
-    count = np.bincount(result.class_map.reshape(-1), minlength=UNDECIDED + 1)
-    count = count[: len(result.class_names)].copy()
-    if len(count) > UNDECIDED:
-        count[UNDECIDED] = 0
+    count = np.bincount(result.class_map.reshape(-1), minlength=len(result.class_names))
+    count = count[: len(result.class_names)]
     order = np.argsort(-count, kind="stable")
     return [int(index) for index in order if count[index] > 0]
 

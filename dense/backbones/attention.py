@@ -51,7 +51,9 @@ def self_self(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, *, of: str =
     """Sum of the attentions of the named projections with themselves.
 
     Args:
-        q: (B, heads, T, d); likewise `k` and `v`.
+        q: (B, heads, T, d) queries.
+        k: (B, heads, T, d) keys.
+        v: (B, heads, T, d) values.
         layout: Unused; part of the common signature.
         of: Letters among ``q``, ``k``, ``v``. SCLIP's correlative self-attention is ``"qk"``: the
             two soft-maxes are added, not averaged (SCLIP, equation 4); ClearCLIP is ``"q"``.
@@ -86,7 +88,9 @@ def affinity(q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, *, weights: T
     """Mix the values of the patches with an outside affinity, the same for every head.
 
     Args:
-        q: (B, heads, T, d); likewise `k` and `v`.
+        q: Unused; part of the common signature.
+        k: Unused.
+        v: (B, heads, T, d) values.
         layout: Prefix tokens keep their own value.
         weights: (B, N, N) rows that sum to one.
     """
@@ -125,6 +129,9 @@ class LastBlock:
     attention: AttentionFn = plain
     residual: bool = True
     feed_forward: bool = True
+
+
+AS_TRAINED = LastBlock()
 
 
 def last_block(name: str, *, residual: bool = True, feed_forward: bool = True) -> LastBlock:

@@ -7,10 +7,9 @@ parts once, with the library's own weights, so that every method is written a si
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from open_clip.transformer import Attention as OpenClipAttention
 from open_clip.transformer import CustomResidualAttentionBlock, QuickGELU, ResidualAttentionBlock
 from timm.models.vision_transformer import Block as TimmBlock
 from torch import Tensor, nn
@@ -34,7 +33,7 @@ def _merge(x: Tensor) -> Tensor:
 
 def _apply(layer: nn.Module, x: Tensor) -> Tensor:
     """Call a layer; plain linear layers take the faster route."""
-    if type(layer) in (nn.Linear, nn.modules.linear.NonDynamicallyQuantizableLinear):
+    if isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward:
         return linear(x, layer.weight, layer.bias)
     return layer(x)
 
@@ -87,8 +86,8 @@ class _OpenClipBlock:
     """`open_clip.transformer.ResidualAttentionBlock` (torch's own multi-head attention)."""
 
     def __init__(self, block: ResidualAttentionBlock) -> None:
-        self.block = block
-        self.heads: int = block.attn.num_heads
+        self.block: Any = block  # nn.Module hides the types of its parts
+        self.heads: int = self.block.attn.num_heads
 
     def qkv(self, x: Tensor) -> Heads:
         attn = self.block.attn
@@ -109,13 +108,13 @@ class _OpenClipCustomBlock:
     """`open_clip.transformer.CustomResidualAttentionBlock` (norms inside the attention)."""
 
     def __init__(self, block: CustomResidualAttentionBlock) -> None:
-        attn: OpenClipAttention = block.attn
+        attn: Any = block.attn  # nn.Module hides the types of its parts
         if attn.logit_scale is not None or attn.head_scale is not None:
             raise InputError(
                 "this checkpoint uses scaled-cosine or head-scaled attention, which has no dense "
                 "form here; choose a vision tower with dot-product attention"
             )
-        self.block = block
+        self.block: Any = block
         self.heads: int = attn.num_heads
 
     def qkv(self, x: Tensor) -> Heads:
@@ -139,8 +138,8 @@ class _TimmBlock:
     """`timm.models.vision_transformer.Block` (SigLIP and other timm towers in open_clip)."""
 
     def __init__(self, block: TimmBlock) -> None:
-        self.block = block
-        self.heads: int = block.attn.num_heads
+        self.block: Any = block
+        self.heads: int = self.block.attn.num_heads
 
     def qkv(self, x: Tensor) -> Heads:
         attn = self.block.attn

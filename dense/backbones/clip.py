@@ -77,7 +77,7 @@ class CLIPBackbone(nn.Module):
     @property
     def logit_scale(self) -> float:
         """Multiplier from cosine similarity to logits."""
-        return float(self.model.logit_scale.exp())  # type: ignore[operator,union-attr]
+        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], *, normalise: bool = True) -> Tensor:
@@ -91,7 +91,7 @@ class CLIPBackbone(nn.Module):
         if not texts:
             raise InputError("no texts to encode: expected at least one prompt")
         unique = sorted(set(texts), key=lambda text: (len(text), text))
-        rows = {}
+        rows: dict[str, Tensor] = {}
         for start in range(0, len(unique), TEXT_BATCH):
             batch = unique[start : start + TEXT_BATCH]
             features = encode_tokens(self.model, self.tokenizer(batch).to(self.device))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from dense.structures import Size
@@ -36,18 +37,15 @@ class PreprocessConfig:
             return image
         height, width = size
         if height * width < image.shape[0] * image.shape[1]:
-            from PIL import Image
-
-            kind = {"bicubic": Image.Resampling.BICUBIC}.get(
-                self.interpolation, Image.Resampling.BILINEAR
-            )
-            return np.asarray(Image.fromarray(image).resize((width, height), kind))
-        kind = cv2.INTER_CUBIC if self.interpolation == "bicubic" else cv2.INTER_LINEAR
-        return cv2.resize(image, (width, height), interpolation=kind)
+            kinds = Image.Resampling
+            kind = kinds.BICUBIC if self.interpolation == "bicubic" else kinds.BILINEAR
+            return np.array(Image.fromarray(image).resize((width, height), kind))
+        mode = cv2.INTER_CUBIC if self.interpolation == "bicubic" else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(image, (width, height), interpolation=mode), np.uint8)
 
     def to_tensor(self, image: NDArray[np.uint8]) -> Tensor:
         """(h, w, 3) uint8 → (3, h, w) float32, normalised."""
-        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+        x = torch.tensor(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
         return (x - mean) / std
 

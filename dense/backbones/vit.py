@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from dense.backbones.attention import LastBlock, TokenLayout, plain
+from dense.backbones.attention import AS_TRAINED, LastBlock, TokenLayout, plain
 from dense.backbones.blocks import Block, run_block, run_class_query
 from dense.backbones.towers import as_tower, grid_of
 from dense.errors import InputError
@@ -57,20 +57,19 @@ class DenseViT(nn.Module):
         return len(self.tower.blocks)
 
     def forward(
-        self, images: Tensor, last: LastBlock | None = None, *, intermediates: Sequence[int] = ()
+        self, images: Tensor, last: LastBlock = AS_TRAINED, *, intermediates: Sequence[int] = ()
     ) -> DenseFeatures:
         """Patch features of a batch.
 
         Args:
             images: (B, 3, h, w) preprocessed; sides are multiples of the patch, any aspect ratio.
-            last: How the last block makes the dense features; as trained if ``None``. The class
-                token always comes from the block as trained.
+            last: How the last block makes the dense features; as trained by default. The
+                class token always comes from the block as trained.
             intermediates: Block outputs to keep, 0-based; negative numbers count from the end.
 
         Raises:
             InputError: If the size does not fit the patch or an intermediate does not exist.
         """
-        last = last or LastBlock()
         keep = self._resolve(intermediates)
         layout = TokenLayout(self.tower.prefix, grid_of(images, self.patch_size))
         x = self.tower.embed(images)
@@ -139,7 +138,7 @@ class DenseViT(nn.Module):
         self, tokens: Tensor, heads: tuple[Tensor, Tensor, Tensor], index: Tensor
     ) -> Tensor:
         """(B, T, C) tokens and first-block heads, (W, t) indices → (B, W, D)."""
-        batch, (count, length) = len(tokens), index.shape
+        batch, count = len(tokens), len(index)
         first, *middle = self.tower.blocks
         q, k, v = (h[:, :, index].transpose(1, 2).flatten(0, 1) for h in heads)
         x = tokens[:, index].flatten(0, 1)
@@ -165,12 +164,10 @@ class DenseViT(nn.Module):
         visual = self.tower.visual
         return getattr(visual, "pool_type", None) == "tok"
 
-    def _last_block(
-        self, x: Tensor, last: LastBlock, layout: TokenLayout
-    ) -> tuple[Tensor, Tensor]:
+    def _last_block(self, x: Tensor, last: LastBlock, layout: TokenLayout) -> tuple[Tensor, Tensor]:
         """Tokens for pooling, (B, ·, C), and patch tokens (B, N, C) after the chosen variant."""
         block = self.tower.blocks[-1]
-        if last == LastBlock():
+        if last == AS_TRAINED:
             whole = self._run(block, x)
             return whole, whole[:, layout.prefix :]
         q, k, v = block.qkv(x)

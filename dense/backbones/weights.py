@@ -5,7 +5,7 @@ TorchScript archives go through TorchScript's own loader, which builds no Python
 
 | layout | how it is told apart |
 |---|---|
-| packed (this package's own) | safetensors whose metadata holds `model_cfg`; int8 rows with scales |
+| packed (this package's own) | safetensors whose metadata holds `model_cfg`; int8 rows |
 | open_clip `.pt` / safetensors | state dict, maybe under `state_dict` and with a `module.` prefix |
 | OpenAI archive | TorchScript zip |
 | Hugging Face CLIP directory | `config.json` of model type `clip` |
@@ -116,7 +116,8 @@ def _raw_state(path: Path) -> StateDict:
 def _open_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"corrupt safetensors file {path}: {error}") from error
 

@@ -14,6 +14,7 @@ from dense.errors import InputError, NotFittedError
 from dense.heads.memory import association, unit_rows
 from dense.heads.window import anomaly_probability, harmonic_aggregation, harmonic_mean
 from dense.images import resize_map
+from dense.methods.batching import iter_batches
 from dense.prompts import Ensemble
 from dense.regions import window_indices
 from dense.structures import AnomalyResult, Sample, Size
@@ -44,7 +45,7 @@ ANOMALIB = WindowProtocol((2, 3), "anomalib", 0.07, False, True)
 
 @dataclass(frozen=True)
 class WindowFeatures:
-    """What WinCLIP sees of a batch: whole image (B, D), windows (B, W, D) each, patches (B, N, C)."""
+    """A batch as WinCLIP sees it: image (B, D), windows (B, W, D) a scale, patches (B, N, C)."""
 
     image: Tensor
     windows: tuple[Tensor, ...]
@@ -189,10 +190,8 @@ class AnomalyInspector:
 
     def extract(self, samples: Sequence[Sample]) -> WindowFeatures:
         """Features of a batch of pictures."""
-        preprocess = self.backbone.preprocess
-        images = self.backbone.to_batch(
-            [preprocess.to_tensor(preprocess.resize(s.image, self.input_size)) for s in samples]
-        )
+        squash = iter_batches(self.backbone, samples, lambda _: self.input_size, len(samples))
+        _, images = next(squash)
         vit = self.backbone.vit
         windows = [index.to(images.device) for index in self.windows]
         window_features = tuple(vit.encode_windows(images, windows))
@@ -220,9 +219,7 @@ class AnomalyInspector:
     def _memory_map(self, features: WindowFeatures, memory: WindowMemory) -> Tensor:
         """Arithmetic mean over patches and window scales of distances to the memory."""
         maps = [association(features.patches, memory.patches).view(-1, *self.grid)]
-        for window, bank, index in zip(
-            features.windows, memory.windows, self.windows, strict=True
-        ):
+        for window, bank, index in zip(features.windows, memory.windows, self.windows, strict=True):
             distance = association(window, bank)
             maps.append(harmonic_aggregation(distance, index.to(distance.device), self.grid))
         return torch.stack(maps).mean(0)

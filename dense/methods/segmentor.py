@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from dense.backbones import CLIPBackbone, LastBlock, last_block
 from dense.backbones.preprocess import fit_short_side
 from dense.errors import InputError
 from dense.heads.pixel import text_similarity
+from dense.methods.batching import iter_batches
 from dense.postprocess import segment_map
 from dense.regions import sliding_starts
 from dense.structures import Sample, SegmentationResult, Size, TextClassifier
@@ -70,17 +71,19 @@ class OpenVocabSegmentor:
         self.stride = stride or (crop // 2 // patch * patch if crop else None)
         for name, value in (("crop", self.crop), ("stride", self.stride)):
             if value is not None and (value < patch or value % patch):
-                raise InputError(f"{name} must be a positive multiple of the patch {patch}: {value}")
+                raise InputError(f"{name} must be a positive multiple of {patch}, got {value}")
 
     @torch.inference_mode()
     def predict(self, samples: Sequence[Sample]) -> list[SegmentationResult]:
         """Segment pictures of any sizes; results come at original size, in order."""
-        return [
-            segment_map(
-                similarity, sample.image_size, self.classifier, threshold=self.threshold
-            )
-            for sample, similarity in zip(samples, self._similarities(samples), strict=True)
-        ]
+        results = []
+        for batch, images in iter_batches(
+            self.backbone, samples, self._input_size, self.batch_size
+        ):
+            for sample, similarity in zip(batch, self._windows(images), strict=True):
+                size, threshold = sample.image_size, self.threshold
+                results.append(segment_map(similarity, size, self.classifier, threshold=threshold))
+        return results
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
@@ -106,22 +109,6 @@ class OpenVocabSegmentor:
             return fit_short_side(size, min(size), patch)
         return fit_short_side(size, self.short_side, patch, self.short_side * LONGEST_RATIO)
 
-    def _similarities(self, samples: Sequence[Sample]) -> Iterator[Tensor]:
-        """(P, gh, gw) of each sample; neighbours of one size share a batch."""
-        preprocess = self.backbone.preprocess
-        sizes = [self._input_size(sample.image_size) for sample in samples]
-        start = 0
-        while start < len(samples):
-            stop = start + 1
-            while stop < min(len(samples), start + self.batch_size) and sizes[stop] == sizes[start]:
-                stop += 1
-            images = [
-                preprocess.to_tensor(preprocess.resize(sample.image, sizes[start]))
-                for sample in samples[start:stop]
-            ]
-            yield from self._windows(self.backbone.to_batch(images))
-            start = stop
-
     def _windows(self, images: Tensor) -> Tensor:
         """Average similarity of all windows. (B, 3, h, w) → (B, P, gh, gw)."""
         h, w = images.shape[-2:]
@@ -142,9 +129,10 @@ class OpenVocabSegmentor:
             batch = torch.cat([images[:, :, y : y + crop[0], x : x + crop[1]] for y, x in chosen])
             parts = self._classify(batch).split(len(images))
             for (y, x), part in zip(chosen, parts, strict=True):
-                area = (..., slice(y // ph, (y + crop[0]) // ph), slice(x // pw, (x + crop[1]) // pw))
-                total[area] += part
-                count[area] += 1
+                rows = slice(y // ph, (y + crop[0]) // ph)
+                columns = slice(x // pw, (x + crop[1]) // pw)
+                total[..., rows, columns] += part
+                count[..., rows, columns] += 1
         return total / count
 
     def _classify(self, images: Tensor) -> Tensor:
