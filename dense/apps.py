@@ -171,7 +171,7 @@ def inspect_images(
     scale: tuple[float, float] | None = None,
     track: Track[tuple[str, Sample]] | None = None,
 ) -> Report:
-    """Inspect files into ``NAME_heat.png``, ``NAME_map.npy`` and ``results.json`` in `out`.
+    """Inspect files into ``NAME_heat.png``, ``NAME_map.png`` (16 bits) and ``results.json``.
 
     Args:
         inspector: Fitted on support images or not.

@@ -89,6 +89,32 @@ def fill(templates: Sequence[str], words: str) -> list[str]:
     return [template.replace("{}", words) for template in templates]
 
 
+_COCO_WORDS = {
+    "tv": "television",
+    "mouse": "computer mouse",
+    "orange": "orange fruit",
+    "playingfield": "playing field",
+    "window-blind": "window blind",
+}
+_COCO_SUFFIXES = ("-merged", "-stuff", "-other")
+_COCO_TURNED = ("floor", "wall", "fence", "ceiling")
+
+
+def readable_name(name: str) -> str:
+    """Turn a data set's label into words: COCO's suffixes off, ``wall-brick`` → "brick wall".
+
+    Names without these marks only lose their underscores.
+    """
+    for suffix in _COCO_SUFFIXES:
+        name = name.removesuffix(suffix)
+    if name in _COCO_WORDS:
+        return _COCO_WORDS[name]
+    head, _, tail = name.partition("-")
+    if tail and head in _COCO_TURNED:
+        name = f"{tail} {head}"
+    return name.replace("-", " ").replace("_", " ")
+
+
 @dataclass(frozen=True)
 class ClassList:
     """Classes, each with one or more phrases that stand for it.

@@ -137,8 +137,8 @@ class _OpenClipCustomBlock:
 class _TimmBlock:
     """`timm.models.vision_transformer.Block` (SigLIP and other timm towers in open_clip)."""
 
-    def __init__(self, block: TimmBlock) -> None:
-        self.block: Any = block
+    def __init__(self, block: Any) -> None:
+        self.block = block
         self.heads: int = self.block.attn.num_heads
 
     def qkv(self, x: Tensor) -> Heads:

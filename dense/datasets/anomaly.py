@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from dense.datasets._files import pictures, require_directory
+from dense.datasets.support import select_support
 from dense.errors import InputError, unknown_name
 from dense.images import read_image, read_mask
 from dense.structures import Sample, Size
@@ -91,6 +92,22 @@ class AnomalyFolder(Dataset[Sample]):
         elif item.mask_path is not None:
             mask = read_defect_mask(item.mask_path, (image.shape[0], image.shape[1]))
         return Sample(image, item.image_path, mask, item.label, category=item.category)
+
+    def support(self, shots: int, seed: int = 0) -> list[Sample]:
+        """Read `shots` normal pictures of each category, chosen by `select_support`.
+
+        Raises:
+            InputError: If a category has fewer normal pictures.
+        """
+        chosen: list[int] = []
+        for category in self.categories:
+            rows = [i for i, x in enumerate(self.items) if x.category == category and not x.label]
+            index = {self.items[i].image_path: i for i in rows}
+            try:
+                chosen += [index[path] for path in select_support(list(index), shots, seed)]
+            except InputError as error:
+                raise InputError(f"category {category!r}: {error}") from error
+        return [self[i] for i in chosen]
 
     def counts(self) -> dict[str, int]:
         """Number of pictures by `category/defect_type`."""

@@ -18,8 +18,8 @@ def select_support(items: Sequence[Item], shots: int, seed: int = 0) -> list[Ite
     """Choose `shots` items: sorted by path, permuted by the seed, the first ones taken.
 
     The choice depends on the set of paths and the seed alone, not on the order the items come
-    in, has no repetition, and for the same seed fewer shots are a subset of more. Only path
-    *names* enter when all items lie in one folder, so a data set may be moved.
+    in, has no repetition, and for the same seed fewer shots are a subset of more. A data set may
+    be moved: only the order of the paths matters.
 
     Args:
         items: Paths, or samples with an `image_path` (samples without keep their order).

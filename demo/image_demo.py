@@ -1,0 +1,64 @@
+"""Segment one picture by words, or inspect one, in a few lines over the library.
+
+Examples:
+    python demo/image_demo.py photo.jpg --classes "cat" "wooden table" --out cat.png
+    python demo/image_demo.py part.jpg --product "metal nut" --support good/ --out nut.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dense import apps
+from dense.cli import common
+from dense.errors import DenseError, InputError
+from dense.images import read_image, write_image
+from dense.methods.inspector import AnomalyInspector
+from dense.structures import Sample
+from dense.visualize import draw_anomaly, draw_segmentation, side_by_side
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Segment or inspect one picture.")
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--classes", nargs="+", metavar="WORDS", help="segment by these words")
+    parser.add_argument("--product", metavar="WORDS", help="inspect a picture of this product")
+    parser.add_argument("--support", metavar="DIR", help="normal pictures of the product")
+    parser.add_argument("--out", type=Path, default=Path("out/image_demo.png"), metavar="FILE")
+    common.add_model_options(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo and return the exit code."""
+    arguments = parse(argv)
+    try:
+        if bool(arguments.classes) == bool(arguments.product):
+            raise InputError("give either --classes (segment) or --product (inspect)")
+        image = read_image(arguments.image)
+        backbone = apps.load_backbone(common.model_options(arguments))
+        sample = Sample(image, arguments.image)
+        if arguments.classes:
+            segmentor = apps.make_segmentor(backbone, arguments.classes)
+            result = segmentor.predict([sample])[0]
+            picture = draw_segmentation(image, result)
+        else:
+            inspector = AnomalyInspector(backbone, arguments.product)
+            if arguments.support:
+                inspector.fit(apps.read_support(arguments.support))
+            anomaly = inspector.predict([sample])[0]
+            heat = draw_anomaly(image, anomaly, scale=apps.default_scale(inspector))
+            picture = side_by_side([image, heat], ["picture", f"score {anomaly.score:.3f}"])
+        write_image(arguments.out, picture)
+    except DenseError as error:
+        print(f"image_demo: error: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

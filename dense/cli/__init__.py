@@ -1,0 +1,1 @@
+"""The `dense` command; nothing heavy is imported before a command runs."""

@@ -1,0 +1,97 @@
+"""Entry point of `dense`: parses, dispatches, and turns errors that users can mend into one line.
+
+Exit codes: 0 done (also when some, but not all, images of a folder had to be skipped), 2 wrong
+input or options, 130 interrupted. Everything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from dense import __version__
+from dense.cli import benchmark, demo, evaluate, inspect, models, segment, train
+from dense.errors import DenseError, unknown_name
+
+COMMANDS = (segment, inspect, evaluate, train, models, benchmark, demo)
+_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line and name the nearest choices."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and one sentence."""
+        choice = _CHOICE.search(message)
+        if choice is not None:
+            known = [name.strip(" '\"") for name in choice.group(2).split(",")]
+            kind = "command" if "COMMAND" in message else "choice"
+            message = str(unknown_name(kind, choice.group(1), known))
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = Parser(
+        prog="dense",
+        description="Segment photos by words and find defects, on CLIP patch features.",
+        epilog='Start with: dense segment photo.jpg --classes "cat" "wooden table"',
+    )
+    parser.add_argument("--version", action="version", version=f"dense {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    _quieten()
+    try:
+        arguments.run(arguments)
+    except DenseError as error:
+        print(f"dense: error: {_one_line(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dense: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 0
+    return 0
+
+
+def _quieten() -> None:
+    """Let our own warnings through as one line each, and no chatter of libraries."""
+    warnings.filterwarnings("ignore")
+    logger = logging.getLogger("dense")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("dense: warning: %(message)s"))
+        handler.setLevel(logging.WARNING)
+        logger.addHandler(handler)
+        logger.propagate = False
+    else:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

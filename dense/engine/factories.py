@@ -1,0 +1,90 @@
+"""Methods put together from a backbone and words, for configs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dense.backbones import CLIPBackbone, LastBlock, load
+from dense.classifier import build_text_classifier
+from dense.engine.model import default_device
+from dense.methods.inspector import PAPER, AnomalyInspector, WindowProtocol
+from dense.methods.segmentor import MASKCLIP, OpenVocabSegmentor
+from dense.prompts import make_class_list
+from dense.structures import Size
+
+
+def clip(
+    name: str = "embedded",
+    *,
+    pretrained: str | None = None,
+    precision: str = "fp32",
+    device: str | None = None,
+) -> CLIPBackbone:
+    """`dense.backbones.load` on the GPU of this process if there is one."""
+    return load(name, pretrained=pretrained, device=device or default_device(), precision=precision)
+
+
+def segmentor(
+    backbone: CLIPBackbone,
+    classes: Sequence[str],
+    *,
+    background: Sequence[str] = (),
+    words: Mapping[str, str] | None = None,
+    templates: str = "imagenet",
+    block: LastBlock = MASKCLIP,
+    short_side: int | None = 448,
+    crop: int | None = None,
+    stride: int | None = None,
+    threshold: float = 0.0,
+    batch_size: int = 4,
+    cache_dir: str | None = None,
+) -> OpenVocabSegmentor:
+    """An `OpenVocabSegmentor` on a data set's classes.
+
+    Args:
+        backbone: The CLIP.
+        classes: Class names in the data set's order, see `dense.engine.data.class_names`.
+        background: Words of the data set's background class, which must come first.
+        words: What to call a class in the prompts, by its name; synonyms after semicolons.
+        templates: Name of a template set.
+        block: How the last block makes dense features.
+        short_side: As for the segmentor, like the rest.
+        crop: Side of sliding windows.
+        stride: Their step.
+        threshold: Probability below which a pixel is background.
+        batch_size: Images or windows at once.
+        cache_dir: Where text weights are kept.
+    """
+    called = dict(words or {})
+    names = list(classes)
+    if background and names and names[0] == "background":
+        names = names[1:]
+    class_list = make_class_list([called.get(name, name) for name in names], background)
+    classifier = build_text_classifier(
+        backbone, class_list, templates=templates, cache_dir=cache_dir
+    )
+    return OpenVocabSegmentor(
+        backbone,
+        classifier,
+        block=block,
+        short_side=short_side,
+        crop=crop,
+        stride=stride,
+        threshold=threshold,
+        batch_size=batch_size,
+    )
+
+
+def inspector(
+    backbone: CLIPBackbone,
+    products: str | Mapping[str, str],
+    *,
+    protocol: WindowProtocol = PAPER,
+    input_size: Size | None = None,
+    batch_size: int = 8,
+) -> AnomalyInspector:
+    """An `AnomalyInspector`; `input_size` may come as a list."""
+    size = None if input_size is None else (input_size[0], input_size[1])
+    return AnomalyInspector(
+        backbone, products, protocol=protocol, input_size=size, batch_size=batch_size
+    )

@@ -1,0 +1,1 @@
+"""What a checkpoint can do, measured in one go: the model card."""

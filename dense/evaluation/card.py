@@ -1,0 +1,213 @@
+"""`dense models card`: every ability of a checkpoint in one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dense.backbones import CLIPBackbone, LastBlock, last_block
+from dense.classifier import build_text_classifier
+from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
+from dense.errors import InputError
+from dense.evaluation.classification import classify_boxes, classify_pictures, read_labelled
+from dense.evaluation.inspection import inspect_category
+from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
+from dense.methods.inspector import AnomalyInspector
+from dense.methods.patch_inspector import PatchInspector, PatchProtocol
+from dense.prompts import readable_name
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CardSources:
+    """Where the card's data lie; tasks without a source are left out.
+
+    Attributes:
+        classification: Class folders or ``.jsonl`` files.
+        segmentation: Folders with images/ masks/ classes.json.
+        detection: Folders with images/ instances.json.
+        anomaly: Folders of MVTec-style categories.
+        products: Words by category, where the category's own name is not what it shows.
+    """
+
+    classification: Sequence[Path] = ()
+    segmentation: Sequence[Path] = ()
+    detection: Sequence[Path] = ()
+    anomaly: Sequence[Path] = ()
+    products: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CardRow:
+    """One figure of the card; `spread` is the standard deviation over seeds."""
+
+    task: str
+    data: str
+    setting: str
+    metric: str
+    value: float
+    spread: float | None = None
+    count: int = 0
+
+
+def recommended_block(backbone: CLIPBackbone) -> LastBlock:
+    """The last block a checkpoint names for dense features; MaskCLIP's value path by default."""
+    name = backbone.settings.get("attention", "value")
+    residual = backbone.settings.get("residual", "true") == "true"
+    feed_forward = backbone.settings.get("feed_forward", "true") == "true"
+    return last_block(name, residual=residual, feed_forward=feed_forward)
+
+
+def make_card(
+    backbone: CLIPBackbone,
+    sources: CardSources,
+    *,
+    shots: Sequence[int] = (0, 1, 2, 4),
+    seeds: int = 3,
+    short_side: int = 448,
+    progress: Progress = lambda _: None,
+) -> list[CardRow]:
+    """Measure a checkpoint on everything the sources offer.
+
+    Args:
+        backbone: The checkpoint.
+        sources: The data.
+        shots: Numbers of support pictures; 0 is zero-shot.
+        seeds: Support choices 0 … seeds − 1; their mean and standard deviation are given.
+        short_side: Input short side for segmentation and regions.
+        progress: Called with a line before each step.
+
+    Raises:
+        InputError: If there is no source at all, or one cannot be read.
+    """
+    rows = [_speed(backbone)]
+    for source in sources.classification:
+        progress(f"classification: {source}")
+        rows += _classification(backbone, Path(source))
+    for source in sources.segmentation:
+        progress(f"segmentation: {source}")
+        rows += _segmentation(backbone, Path(source), short_side)
+    for source in sources.detection:
+        progress(f"regions: {source}")
+        rows += _regions(backbone, Path(source), short_side)
+    for source in sources.anomaly:
+        for category in AnomalyFolder(source, split="test").categories:
+            for count in shots:
+                progress(f"inspection: {category}, {count} shots")
+                words = sources.products.get(category, category.replace("_", " "))
+                rows += _inspection(backbone, str(source), category, words, count, seeds)
+    if len(rows) == 1:
+        raise InputError(
+            "the card needs data: name at least one of --classification, --segmentation, "
+            "--detection and --anomaly"
+        )
+    return rows
+
+
+@torch.inference_mode()
+def _speed(backbone: CLIPBackbone) -> CardRow:
+    images = torch.zeros(1, 3, *backbone.image_size, device=backbone.device, dtype=backbone.dtype)
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        backbone.vit(images)
+        times.append(time.perf_counter() - start)
+    setting = f"{backbone.image_size[0]} px, batch 1, {torch.get_num_threads()} threads"
+    return CardRow("speed", "zeros", setting, "seconds", float(np.median(times[2:])), count=5)
+
+
+def _classification(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
+    from open_clip import IMAGENET_CLASSNAMES
+
+    pictures = read_labelled(source)
+    known = set(IMAGENET_CLASSNAMES)
+    imagenet = sum(name in known for name in pictures.class_names) > 0.9 * len(pictures.class_names)
+    if imagenet and len(pictures.class_names) > 500:
+        pictures = read_labelled(source, imagenet=True)
+    scores = classify_pictures(backbone, pictures)
+    setting = f"{len(pictures.class_names)}-way"
+    return _rows("classification", source.stem, setting, scores, ("top1", "top5", "ece"))
+
+
+def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:
+    folder, block = SegmentationFolder(source), recommended_block(backbone)
+    present = present_classes(folder)
+    vocabularies = {"all names": present}
+    voc = [k for k in present if folder.labels.names[k] in VOC_NAMES]
+    if 5 <= len(voc) < len(present):
+        vocabularies["VOC names"] = voc
+    rows = []
+    for name, classes in vocabularies.items():
+        scores = segment_folder(backbone, folder, block, classes=classes, short_side=short_side)
+        setting = f"{len(classes)} {name}, {short_side} px"
+        rows += _rows("segmentation", source.name, setting, scores, ("miou", "aacc", "ece"))
+    return rows
+
+
+def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:
+    folder = DetectionFolder(source)
+    names = [readable_name(name) for name in folder.names]
+    classifier = build_text_classifier(backbone, names)
+    samples = [folder[i] for i in range(len(folder))]
+    block = recommended_block(backbone)
+    scores = classify_boxes(backbone, samples, classifier, block, short_side=short_side)
+    setting = f"given boxes, {len(names)} names, {short_side} px"
+    return _rows("regions", source.name, setting, scores, ("top1", "mean_top1", "ece"))
+
+
+def _inspection(
+    backbone: CLIPBackbone, root: str, category: str, words: str, shots: int, seeds: int
+) -> list[CardRow]:
+    protocol = _patch_protocol(backbone)
+    runs: dict[str, Callable[[], AnomalyInspector | PatchInspector]] = {
+        "patches": lambda: PatchInspector(backbone, {category: words}, protocol=protocol),
+        "windows": lambda: AnomalyInspector(backbone, {category: words}),
+    }
+    rows = []
+    for name, build in runs.items():
+        scores = [
+            inspect_category(build(), root, category, shots=shots, seed=seed)
+            for seed in range(seeds if shots else 1)
+        ]
+        for metric in ("image_auroc", "pixel_auroc", "aupro"):
+            values = np.array([score[metric] for score in scores])
+            spread = float(values.std()) if shots else None
+            setting = f"{name}, {shots}-shot"
+            if not np.isnan(values).all():
+                value = float(values.mean())
+                rows.append(CardRow("inspection", category, setting, metric, value, spread))
+    return rows
+
+
+def _patch_protocol(backbone: CLIPBackbone) -> PatchProtocol:
+    settings = backbone.settings
+    layers = tuple(int(x) for x in settings.get("memory_layers", "-5").split(","))
+    return PatchProtocol(
+        layers=layers,
+        short_side=int(settings.get("inspection_short_side", "336")),
+        class_token=float(settings.get("inspection_class_token", "0")),
+    )
+
+
+def _rows(
+    task: str, data: str, setting: str, scores: dict[str, float], metrics: Sequence[str]
+) -> list[CardRow]:
+    count = int(scores.get("count", 0))
+    return [CardRow(task, data, setting, m, scores[m], count=count) for m in metrics]
+
+
+def to_markdown(rows: Sequence[CardRow]) -> str:
+    """The card as a Markdown table."""
+    lines = ["| task | data | setting | metric | value |", "|---|---|---|---|---|"]
+    for row in rows:
+        digits = 3 if row.metric == "seconds" else 1
+        spread = "" if row.spread is None else f" ± {row.spread:.{digits}f}"
+        value = f"{row.value:.{digits}f}{spread}"
+        lines.append(f"| {row.task} | {row.data} | {row.setting} | {row.metric} | {value} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,99 @@
+"""Open-vocabulary segmentation of a folder data set, by the names it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dense.backbones import CLIPBackbone, LastBlock
+from dense.classifier import build_text_classifier
+from dense.datasets import SegmentationFolder
+from dense.errors import InputError
+from dense.methods.segmentor import OpenVocabSegmentor
+from dense.metrics import (
+    calibration_counts,
+    calibration_error,
+    confusion_matrix,
+    segmentation_scores,
+)
+from dense.prompts import readable_name
+
+# fmt: off
+VOC_NAMES = frozenset({
+    "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "dining table", "dog", "horse", "motorcycle", "person", "potted plant", "sheep", "couch",
+    "train", "tv",
+})
+# fmt: on
+"""The 20 classes of Pascal VOC under COCO's names."""
+
+IGNORE = 255
+BATCH = 8
+
+
+def present_classes(folder: SegmentationFolder) -> list[int]:
+    """Indices of the classes that occur in some mask."""
+    found: set[int] = set()
+    for index in range(len(folder)):
+        mask = folder[index].mask
+        if mask is not None:
+            found.update(int(value) for value in np.unique(mask))
+    return sorted(found - {IGNORE})
+
+
+def segment_folder(
+    backbone: CLIPBackbone,
+    folder: SegmentationFolder,
+    block: LastBlock,
+    *,
+    classes: Sequence[int] | None = None,
+    short_side: int = 448,
+    templates: str = "imagenet",
+) -> dict[str, float]:
+    """Mean IoU family and calibration error in percent, at original size.
+
+    Args:
+        backbone: A loaded CLIP.
+        folder: The data.
+        block: How the last block makes dense features.
+        classes: Class indices that form the vocabulary; pixels of other classes are ignored. By
+            default the classes that occur in the masks.
+        short_side: Input short side in pixels.
+        templates: Name of a template set.
+
+    Raises:
+        InputError: If fewer than two classes are chosen.
+    """
+    chosen = list(present_classes(folder) if classes is None else classes)
+    if len(chosen) < 2:
+        raise InputError(f"segmentation needs at least 2 classes, got {len(chosen)}")
+    names = [readable_name(folder.labels.names[k]) for k in chosen]
+    classifier = build_text_classifier(backbone, names, templates=templates)
+    segmentor = OpenVocabSegmentor(backbone, classifier, block=block, short_side=short_side)
+    table = np.full(IGNORE + 1, IGNORE, np.int64)
+    table[chosen] = np.arange(len(chosen))
+    confusion = np.zeros((len(chosen), len(chosen)), np.int64)
+    calibration: NDArray[np.floating] | None = None
+    for start in range(0, len(folder), BATCH):
+        batch = [folder[i] for i in range(start, min(start + BATCH, len(folder)))]
+        for sample, result in zip(batch, segmentor.predict(batch), strict=True):
+            target = table[np.asarray(sample.mask)]
+            confusion += confusion_matrix(result.class_map, target, len(chosen), IGNORE)
+            known = target != IGNORE
+            if result.confidence is not None:
+                counts = calibration_counts(
+                    result.confidence[known], (result.class_map == target)[known]
+                )
+                calibration = counts if calibration is None else calibration + counts
+    scores = segmentation_scores(confusion)
+    ece = float("nan") if calibration is None else 100 * float(calibration_error(calibration))
+    return {
+        "miou": float(scores["miou"]),
+        "macc": float(scores["macc"]),
+        "aacc": float(scores["aacc"]),
+        "ece": ece,
+        "classes": float(len(chosen)),
+        "count": float(len(folder)),
+    }
