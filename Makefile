@@ -22,7 +22,7 @@ INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '/^#/{s/^# \{0,1\}//;p;}; /^[^#]/q' Makefile
+	@sed -n '/^#/!q;s/^# \{0,1\}//;p' Makefile
 
 demo: $(BASE)
 	@$(BIN)/python -m dense.cli.main demo --out out/demo

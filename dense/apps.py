@@ -78,7 +78,7 @@ def make_segmentor(
     class_list = make_class_list(classes, background)
     if not 0.0 <= threshold <= 1.0:
         raise InputError(f"the threshold is a probability in [0, 1], got {threshold:g}")
-    block = last_block(attention or backbone.settings.get("attention", "value"))
+    block = last_block(attention) if attention else backbone.recommended.block
     return OpenVocabSegmentor(
         backbone,
         build_text_classifier(backbone, class_list),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dense.backbones.preprocess import PreprocessConfig
+from dense.backbones.recommended import Recommended
 from dense.backbones.text import encode_tokens
 from dense.backbones.vit import DenseViT
 from dense.errors import InputError
@@ -19,6 +20,7 @@ from dense.structures import Size
 Tokenizer = Callable[[list[str]], Tensor]
 
 TEXT_BATCH = 256
+DEFAULTS = Recommended()
 
 
 class CLIPBackbone(nn.Module):
@@ -29,7 +31,7 @@ class CLIPBackbone(nn.Module):
         tokenizer: Texts → (P, L) int64.
         preprocess: Normalisation the checkpoint was trained with.
         name: For protocol cards and caches.
-        settings: Inference settings that the checkpoint recommends (see `load`).
+        recommended: Inference settings that the checkpoint recommends.
     """
 
     def __init__(
@@ -39,14 +41,14 @@ class CLIPBackbone(nn.Module):
         preprocess: PreprocessConfig,
         *,
         name: str = "custom",
-        settings: dict[str, str] | None = None,
+        recommended: Recommended = DEFAULTS,
     ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.preprocess = preprocess
         self.name = name
-        self.settings = dict(settings or {})
+        self.recommended = recommended
         self.vit = DenseViT(model.visual)  # type: ignore[arg-type]
 
     @property

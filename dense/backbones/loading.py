@@ -17,6 +17,7 @@ from torch import nn
 
 from dense.backbones.clip import CLIPBackbone, Tokenizer
 from dense.backbones.preprocess import OPENAI_MEAN, OPENAI_STD, PreprocessConfig
+from dense.backbones.recommended import read_recommended
 from dense.backbones.weights import Checkpoint, Config, read_checkpoint
 from dense.errors import InputError, unknown_name
 
@@ -168,7 +169,8 @@ def _from_checkpoint(
     _load_strictly(model, checkpoint, name)
     tokenizer = _tokenizer(checkpoint.model_cfg, open_clip_name)
     preprocess = _preprocess(checkpoint.preprocess_cfg)
-    return CLIPBackbone(model, tokenizer, preprocess, name=name, settings=checkpoint.notes)
+    recommended = read_recommended(checkpoint.notes)
+    return CLIPBackbone(model, tokenizer, preprocess, name=name, recommended=recommended)
 
 
 def build_model(model_cfg: Config) -> nn.Module:

@@ -76,17 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _quieten() -> None:
     """Let our own warnings through as one line each, and no chatter of libraries."""
     warnings.filterwarnings("ignore")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("dense: warning: %(message)s"))
     logger = logging.getLogger("dense")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("dense: warning: %(message)s"))
-        handler.setLevel(logging.WARNING)
-        logger.addHandler(handler)
-        logger.propagate = False
-    else:
-        for handler in logger.handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(sys.stderr)
+    logger.handlers = [handler]
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
 
 
 def _one_line(message: str) -> str:

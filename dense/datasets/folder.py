@@ -173,4 +173,6 @@ class DetectionFolder(Dataset[Sample]):
         for path in (self.root / "images" / name, self.root / name):
             if path.is_file():
                 return path
-        raise InputError(f"instances.json names {name}, but {self.root / 'images' / name} is missing")
+        raise InputError(
+            f"instances.json names {name}, but {self.root / 'images' / name} is missing"
+        )

@@ -14,7 +14,7 @@ from dense.structures import Sample, Size
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network
 
-import albumentations as A  # noqa: E402
+import albumentations as A
 
 
 class Augment:
@@ -92,4 +92,3 @@ def train_augment(
             A.ColorJitter(0.2, 0.2, 0.2, 0.05, p=colour),
         ]
     )
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -206,20 +206,19 @@ def _apply(cfg: Config, overrides: Mapping[str, object]) -> None:
     for key, value in overrides.items():
         *parents, last = key.split(".")
         node: object = cfg._cfg_dict
-        for name in [*parents, last]:
-            if not isinstance(node, Mapping):
-                raise InputError(f"config key {key!r} does not exist: {name!r} has no parent")
-            if name not in node and not (name == last and "type" in node):
-                raise unknown_name("config key", key, _dotted(cfg._cfg_dict))
-            parent, node = node, node.get(name)
-        dict.__setitem__(parent, last, value)  # type: ignore[arg-type]
+        for name in parents:
+            node = dict.get(node, name) if isinstance(node, dict) else None
+        # A new key is an argument of something that is built, and checked when it is.
+        if not isinstance(node, dict) or not (last in node or "type" in node):
+            raise unknown_name("config key", key, _dotted(cfg._cfg_dict))
+        dict.__setitem__(node, last, value)
 
 
-def _dotted(node: Mapping[str, object], prefix: str = "") -> list[str]:
+def _dotted(node: dict[str, object], prefix: str = "") -> list[str]:
     names = []
-    for key, value in dict.items(node):  # type: ignore[call-overload]
+    for key, value in dict.items(node):
         names.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             names += _dotted(value, f"{prefix}{key}.")
     return names
 
@@ -235,7 +234,7 @@ def _literal(node: object) -> object:
 
 def _as_text(cfg: Config) -> Config:
     """The config with classes by their names: what is written into work dirs and checkpoints."""
-    names = getattr(cfg, "_imported_names", set())
+    names: set[str] = getattr(cfg, "_imported_names", set())
     plain = {key: _named(value) for key, value in cfg.items() if key not in names}
     filename = cfg.filename and Path(cfg.filename).name
     return Config(plain, filename=filename, format_python_code=False)
@@ -246,8 +245,8 @@ def _named(node: object) -> object:
         return {str(key): _named(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [_named(value) for value in node]
-    if isinstance(node, Callable):  # type: ignore[arg-type]
-        return f"{node.__module__}.{getattr(node, '__qualname__', type(node).__name__)}"  # type: ignore[attr-defined]
+    if callable(node):
+        return f"{node.__module__}.{getattr(node, '__qualname__', type(node).__name__)}"
     if node is None or isinstance(node, str | int | float | bool):
         return node
     return str(node)

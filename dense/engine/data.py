@@ -121,9 +121,7 @@ def class_names(dataset: object) -> tuple[str, ...]:
     return tuple(str(name) for name in _listed(dataset, "classes"))
 
 
-def product_words(
-    dataset: object, words: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def product_words(dataset: object, words: Mapping[str, str] | None = None) -> dict[str, str]:
     """Words for each category of an anomaly data set.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dense.backbones import CLIPBackbone, LastBlock, load
 from dense.classifier import build_text_classifier
+from dense.engine.data import class_names
 from dense.engine.model import default_device
 from dense.methods.inspector import PAPER, AnomalyInspector, WindowProtocol
 from dense.methods.segmentor import MASKCLIP, OpenVocabSegmentor
@@ -88,3 +89,12 @@ def inspector(
     return AnomalyInspector(
         backbone, products, protocol=protocol, input_size=size, batch_size=batch_size
     )
+
+
+def stuff_words(dataset: object) -> dict[str, str]:
+    """Words for class names such as ``wall-brick`` ("brick wall") and ``sky-other`` ("sky")."""
+    words = {}
+    for name in class_names(dataset):
+        head, _, kind = name.partition("-")
+        words[name] = head if kind in ("", "other") else f"{kind} {head}"
+    return words

@@ -150,7 +150,7 @@ class SegmentationMetric(ExactMetric):
         side = len(names) + 1
         total = np.zeros(side * side, np.int64)
         for record in records:
-            total[record["where"]] += record["counts"]
+            total[np.asarray(record["where"], np.int64)] += np.asarray(record["counts"], np.int64)
         scores = segmentation_scores(total.reshape(side, side))
         iou, acc = scores["iou_per_class"][:-1], scores["acc_per_class"][:-1]
         metrics = {"miou": _mean(iou), "macc": _mean(acc), "aacc": scores["aacc"]}

@@ -92,3 +92,8 @@ class COCOObjectDataset(BaseSegDataset):
         **options: object,
     ) -> None:
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **options)
+
+
+def foreground(dataset: type[BaseSegDataset]) -> dict[str, tuple[str, ...]]:
+    """The `metainfo` of a data set without its first class; background pixels are ignored."""
+    return {"classes": tuple(dataset.METAINFO["classes"][1:])}

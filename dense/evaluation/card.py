@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dense.backbones import CLIPBackbone, LastBlock, last_block
+from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
 from dense.errors import InputError
@@ -54,14 +54,6 @@ class CardRow:
     value: float
     spread: float | None = None
     count: int = 0
-
-
-def recommended_block(backbone: CLIPBackbone) -> LastBlock:
-    """The last block a checkpoint names for dense features; MaskCLIP's value path by default."""
-    name = backbone.settings.get("attention", "value")
-    residual = backbone.settings.get("residual", "true") == "true"
-    feed_forward = backbone.settings.get("feed_forward", "true") == "true"
-    return last_block(name, residual=residual, feed_forward=feed_forward)
 
 
 def make_card(
@@ -136,7 +128,7 @@ def _classification(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
 
 
 def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:
-    folder, block = SegmentationFolder(source), recommended_block(backbone)
+    folder, block = SegmentationFolder(source), backbone.recommended.block
     present = present_classes(folder)
     vocabularies = {"all names": present}
     voc = [k for k in present if folder.labels.names[k] in VOC_NAMES]
@@ -155,7 +147,7 @@ def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[Card
     names = [readable_name(name) for name in folder.names]
     classifier = build_text_classifier(backbone, names)
     samples = [folder[i] for i in range(len(folder))]
-    block = recommended_block(backbone)
+    block = backbone.recommended.block
     scores = classify_boxes(backbone, samples, classifier, block, short_side=short_side)
     setting = f"given boxes, {len(names)} names, {short_side} px"
     return _rows("regions", source.name, setting, scores, ("top1", "mean_top1", "ece"))
@@ -186,12 +178,11 @@ def _inspection(
 
 
 def _patch_protocol(backbone: CLIPBackbone) -> PatchProtocol:
-    settings = backbone.settings
-    layers = tuple(int(x) for x in settings.get("memory_layers", "-5").split(","))
+    advice = backbone.recommended
     return PatchProtocol(
-        layers=layers,
-        short_side=int(settings.get("inspection_short_side", "336")),
-        class_token=float(settings.get("inspection_class_token", "0")),
+        layers=advice.memory_layers,
+        short_side=advice.inspection_short_side,
+        class_token=advice.class_token_share,
     )
 
 

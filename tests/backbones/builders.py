@@ -13,6 +13,7 @@ from dense.backbones.loading import build_model
 from dense.backbones.vit import DenseViT
 
 import open_clip  # isort: skip
+from timm.models.vision_transformer import VisionTransformer as TimmViT  # isort: skip
 
 PERIOD = 1_000_003  # prime: rows of a matrix never repeat
 
@@ -75,7 +76,7 @@ def tiny_config(**vision: Any) -> dict[str, Any]:
 def tiny_timm_config(name: str = "test_vit3", pool: str = "map") -> dict[str, Any]:
     """A CLIP with a narrow timm tower; by default SigLIP-like: no class token, attention pooling.
 
-    `test_vit2` has a class token, a register token and layer scales.
+    `test_vit` has a class token, `test_vit2` a register token and layer scales.
     """
     return {
         "embed_dim": 96 if name == "test_vit3" else 64,
@@ -110,6 +111,22 @@ def named_config(name: str, **changes: Any) -> dict[str, Any]:
 def build(config: dict[str, Any], scale: float = 1.0) -> torch.nn.Module:
     """An open_clip model in evaluation mode, filled by formula."""
     return fill_fast(build_model(config), scale)
+
+
+def build_siglip() -> torch.nn.Module:
+    """A SigLIP image tower (no prefix tokens, attention pooling) of two narrow blocks."""
+    model = build_model(tiny_timm_config())
+    model.visual.trunk = TimmViT(
+        img_size=32,
+        patch_size=8,
+        embed_dim=96,
+        depth=2,
+        num_heads=3,
+        class_token=False,
+        global_pool="map",
+        num_classes=0,
+    )
+    return fill_fast(model)
 
 
 def build_large(config: dict[str, Any], scale: float = 0.8) -> torch.nn.Module:

@@ -41,7 +41,6 @@ LAYER_SCALE = {
 
 FULL = {
     "ViT-B-16": lambda: named_config("ViT-B-16"),
-    "ViT-B-16-quickgelu": lambda: named_config("ViT-B-16-quickgelu"),
     "ViT-B-16-plus-240": lambda: named_config("ViT-B-16-plus-240"),
     "layer-scale": lambda: LAYER_SCALE,
     "ViT-B-16-SigLIP": lambda: named_config("ViT-B-16-SigLIP"),
@@ -57,8 +56,8 @@ VARIANTS = {
         block_type="custom", qk_norm=True, scale_attn_inner=True, scale_attn=True, scale_fc=True
     ),
     "siglip-like": tiny_timm_config(),
-    "timm with registers": tiny_timm_config("test_vit2", "token"),
-    "timm average pool": tiny_timm_config("test_vit2", "avg"),
+    "timm with class token": tiny_timm_config("test_vit", "token"),
+    "timm with register and average pool": tiny_timm_config("test_vit2", "avg"),
 }
 
 

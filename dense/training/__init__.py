@@ -1,0 +1,1 @@
+"""Training of small CLIPs: teachers, pseudo-labels, losses, frozen-prefix caches."""

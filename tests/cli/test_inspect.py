@@ -1,0 +1,88 @@
+"""`dense inspect`: what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import photo
+
+
+def _fails(ran, *words):
+    assert ran.code == 2, ran
+    assert len(ran.error_lines) == 1, ran.err
+    for word in words:
+        assert word in ran.err
+
+
+def test_zero_shot(dense, picture, tmp_path):
+    ran = dense("inspect", picture, "--product", "metal nut", "--out", tmp_path / "o")
+    assert (ran.code, ran.err) == (0, "")
+    results = json.loads((tmp_path / "o" / "results.json").read_text())
+    record = results["images"][0]
+    assert results["method"]["method"] == "WinCLIP" and results["product"] == "metal nut"
+    assert 0 <= record["score"] <= 1 and record["is_anomalous"] is None
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {
+        "photo_heat.png",
+        "photo_map.png",
+        "results.json",
+    }
+    levels = np.asarray(Image.open(tmp_path / "o" / "photo_map.png"))
+    assert levels.shape == (40, 56) and levels.dtype == np.uint16
+    low, high = results["scale"]
+    value = levels[record["peak"]["y"], record["peak"]["x"]] / 65535 * (high - low) + low
+    assert value == pytest.approx(np.clip(record["peak"]["value"], low, high), abs=1e-4)
+
+
+def test_few_shot_is_seeded_and_a_support_picture_scores_lowest(dense, folder, tmp_path):
+    odd = tmp_path / "odd.png"
+    Image.fromarray(255 - photo(40, 56, seed=9)).save(odd)
+    scores = {}
+    for source in (folder / "0.png", odd):
+        ran = dense(
+            "inspect", source, "--product", "nut", "--support", folder, "--out", tmp_path / "o",
+            "--json", tmp_path / "r.json",
+        )  # fmt: skip
+        assert ran.code == 0
+        results = json.loads((tmp_path / "r.json").read_text())
+        assert results["method"]["shots"] == [3]
+        scores[source.name] = results["images"][0]["score"]
+    drawn = []
+    for seed in (1, 1):
+        dense(
+            "inspect", odd, "--product", "nut", "--support", folder, "--shots", 1, "--seed", seed,
+            "--out", tmp_path / "o", "--json", tmp_path / "r.json",
+        )  # fmt: skip
+        drawn.append(json.loads((tmp_path / "r.json").read_text())["images"][0]["score"])
+    assert drawn[0] == drawn[1]
+    assert scores["odd.png"] != scores["0.png"]
+
+
+def test_threshold_gives_decisions(dense, picture, tmp_path):
+    for threshold, verdict in ((0.0, True), (1.1, False)):
+        dense(
+            "inspect", picture, "--product", "nut", "--threshold", threshold, "--out", tmp_path,
+            "--json", tmp_path / "r.json",
+        )  # fmt: skip
+        record = json.loads((tmp_path / "r.json").read_text())["images"][0]
+        assert record["is_anomalous"] is verdict
+
+
+def test_wrong_options(dense, picture, folder, tmp_path):
+    _fails(dense("inspect", picture), "--product")
+    _fails(dense("inspect", picture, "--product", " "), "--product is blank")
+    _fails(dense("inspect", picture, "--product", "nut", "--shots", 2), "--support")
+    _fails(
+        dense("inspect", picture, "--product", "nut", "--support", folder, "--shots", 9),
+        "9 support",
+    )
+    (tmp_path / "empty").mkdir()
+    _fails(
+        dense("inspect", picture, "--product", "nut", "--support", tmp_path / "empty"), "no images"
+    )
+    _fails(dense("inspect", picture, "--product", "nut", "--scale", 1, 0), "--scale must rise")
+    (folder / "bad.png").write_bytes(b"")
+    _fails(dense("inspect", picture, "--product", "nut", "--support", folder), "zero bytes")
