@@ -15,7 +15,6 @@ from dense import apps
 from dense.cli import common
 from dense.errors import DenseError, InputError
 from dense.images import read_image, write_image
-from dense.methods.inspector import AnomalyInspector
 from dense.structures import Sample
 from dense.visualize import draw_anomaly, draw_segmentation, side_by_side
 
@@ -46,9 +45,8 @@ def main(argv: list[str] | None = None) -> int:
             result = segmentor.predict([sample])[0]
             picture = draw_segmentation(image, result)
         else:
-            inspector = AnomalyInspector(backbone, arguments.product)
-            if arguments.support:
-                inspector.fit(apps.read_support(arguments.support))
+            support = apps.read_support(arguments.support) if arguments.support else None
+            inspector = apps.make_inspector(backbone, arguments.product, support=support)
             anomaly = inspector.predict([sample])[0]
             heat = draw_anomaly(image, anomaly, scale=apps.default_scale(inspector))
             picture = side_by_side([image, heat], ["picture", f"score {anomaly.score:.3f}"])

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from dense import apps
-from dense.apps_video import segment_video
 from dense.cli import common
 from dense.errors import DenseError
 
@@ -26,7 +25,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threshold", type=float, default=0.0, metavar="P")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after this many frames")
-    parser.add_argument("--short-side", type=int, default=448, metavar="PX", help="input size")
+    parser.add_argument("--short-side", type=int, metavar="PX", help="input size")
     parser.add_argument("--out", type=Path, default=Path("out/video_demo.mp4"), metavar="FILE")
     common.add_model_options(parser)
     return parser.parse_args(argv)
@@ -43,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             threshold=arguments.threshold,
             short_side=arguments.short_side,
         )
-        report = segment_video(
+        report = apps.segment_video(
             segmentor,
             arguments.source,
             arguments.out,

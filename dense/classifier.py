@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
+from dense.outputs import write_bytes
 from dense.prompts import ClassList, Ensemble, anomaly_prompts, fill, make_class_list, template_set
 from dense.structures import TextClassifier
 
@@ -104,9 +103,5 @@ def _cached(
         return load_file(path)["weights"]
     except (OSError, SafetensorError, KeyError):
         weights = _encode_phrases(backbone, phrases, templates)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    os.close(handle)
-    save_file({"weights": weights.contiguous()}, temporary)
-    Path(temporary).replace(path)
+    write_bytes(path, save({"weights": weights.contiguous()}))
     return weights

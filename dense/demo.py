@@ -15,7 +15,6 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.images import read_image, read_mask, write_image
 from dense.legends import palette
-from dense.methods.inspector import AnomalyInspector
 from dense.outputs import check_writable, write_json
 from dense.report import Entry, Figure, Section, Table, write_report
 from dense.structures import AnomalyResult, Sample
@@ -111,7 +110,9 @@ def tables(report: Report) -> list[tuple[str, list[str], list[list[str]]]]:
     words = [
         [
             record["name"],
-            ", ".join(f"{c['name']} {c['share']:.0%}" for c in record["classes"]),
+            ", ".join(
+                f"{c['name']} {c['share']:.0%}" for c in record["classes"] if c["share"] >= 0.005
+            ),
             f"{record['seconds']:.2f}",
         ]
         for record in report["segmentation"]
@@ -147,7 +148,7 @@ def _segment(
         begun = time.perf_counter()
         result = segmentor.predict([Sample(image)])[0]
         seconds = time.perf_counter() - begun
-        hidden = () if segmentor.classifier.background is None else (0,)
+        hidden = apps.hidden_classes(segmentor)
         write_image(
             out / f"segment_{photo.name}.png", draw_segmentation(image, result, hidden=hidden)
         )
@@ -163,6 +164,7 @@ def _segment(
                 tags=[
                     (f"{c['name']} {c['share']:.0%}", _rgb(colours[int(str(c["index"]))]))
                     for c in shares
+                    if float(str(c["share"])) >= 0.005
                 ],
             )
         )
@@ -177,8 +179,8 @@ def _inspect(
     for folder in products:
         words = folder.name.replace("_", " ")
         support = apps.read_support(folder / "train" / "good")
-        zero = AnomalyInspector(backbone, words)
-        few = AnomalyInspector(backbone, words).fit(support)
+        zero = apps.make_inspector(backbone, words)
+        few = apps.make_inspector(backbone, words, support=support)
         entries = []
         for path in sorted((folder / "test").glob("*/*.jpg"), key=lambda p: (p.parent.name, p)):
             record, entry = _inspect_one(zero, few, path, folder, out)
@@ -196,7 +198,7 @@ def _inspect(
 
 
 def _inspect_one(
-    zero: AnomalyInspector, few: AnomalyInspector, path: Path, folder: Path, out: Path
+    zero: apps.Inspector, few: apps.Inspector, path: Path, folder: Path, out: Path
 ) -> tuple[Report, Entry]:
     image, kind = read_image(path), path.parent.name
     mask_path = folder / "ground_truth" / kind / f"{path.stem}_mask.png"

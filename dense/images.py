@@ -7,8 +7,7 @@ in an `InputError` that names the file.
 from __future__ import annotations
 
 import glob
-import os
-import tempfile
+import io
 import warnings
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dense.errors import InputError
+from dense.outputs import write_bytes
 from dense.structures import Size
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -93,19 +93,13 @@ def write_image(path: str | Path, array: NDArray[np.generic]) -> None:
     Raises:
         InputError: If the place cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        try:
-            Image.fromarray(array).save(temporary)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    stream = io.BytesIO()
+    suffix = Path(path).suffix.lower()
+    kinds = Image.registered_extensions()
+    if suffix not in kinds:
+        raise InputError(f"cannot write {path}: expected a picture suffix such as .png or .jpg")
+    Image.fromarray(array).save(stream, format=kinds[suffix])
+    write_bytes(path, stream.getvalue())
 
 
 def resize_map(scores: NDArray[np.floating], size: Size) -> NDArray[np.float32]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dense.backbones.packing import pack
 from dense.backbones.weights import Config
 from dense.errors import InputError
+from dense.outputs import write_bytes
 
 
 def save_checkpoint(
@@ -55,15 +54,7 @@ def save_checkpoint(
     if base is not None:
         tensors = _without_shared(tensors, Path(base))
         metadata["base"] = Path(base).name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".safetensors", dir=path.parent)
-        os.close(handle)
-        save_file(tensors, temporary, metadata)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_bytes(path, save(tensors, metadata))
 
 
 def _without_shared(tensors: Mapping[str, Tensor], base: Path) -> dict[str, Tensor]:

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from dense.backbones.attention import AS_TRAINED, LastBlock, TokenLayout, plain
-from dense.backbones.blocks import Block, run_block, run_class_query
+from dense.backbones.blocks import Block, attend, run_block, run_class_query
 from dense.backbones.towers import as_tower, grid_of
 from dense.errors import InputError
 from dense.structures import DenseFeatures, Size
@@ -143,7 +142,7 @@ class DenseViT(nn.Module):
         q, k, v = (h[:, :, index].transpose(1, 2).flatten(0, 1) for h in heads)
         x = tokens[:, index].flatten(0, 1)
         if middle:
-            x = x + first.attention_branch(F.scaled_dot_product_attention(q, k, v))
+            x = x + first.attention_branch(attend(q, k, v))
             x = x + first.feed_forward(x)
             for block in middle[:-1]:
                 x = run_block(block, x)

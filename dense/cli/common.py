@@ -44,14 +44,14 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_override_option(parser: argparse.ArgumentParser) -> None:
-    """Add --set for entries of a config."""
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add --cfg-options."""
     parser.add_argument(
-        "--set",
+        "--cfg-options",
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="replace entries of the config, e.g. model.threshold=0.5",
+        help="replace entries of the config, e.g. model.method.short_side=336",
     )
 
 
@@ -125,7 +125,7 @@ def track(items: Iterable[Item], total: int | None, label: str) -> Iterable[Item
 
 
 def print_table(header: list[str], rows: list[list[str]], *, title: str | None = None) -> None:
-    """Print a table on stdout: boxed for people, plain for pipes."""
+    """Print a table on stdout."""
     from rich.console import Console
     from rich.table import Table
 

@@ -19,9 +19,13 @@ def add_parser(commands: common.Subparsers) -> None:
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="a file of configs/")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="the data set")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="logs (default: work_dirs/)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights of a training run")
+    parser.add_argument("--shots", type=int, metavar="K", help="support images of each category")
+    parser.add_argument("--seed", type=int, metavar="S", help="chooses the support images")
+    parser.add_argument("--draw", type=Path, metavar="DIR", help="draw results into this folder")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="log (default: work_dirs/...)")
     common.add_json_option(parser)
-    common.add_override_option(parser)
+    common.add_config_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -30,16 +34,19 @@ def run(arguments: argparse.Namespace) -> None:
     common.check_config(arguments.config)
     common.check_directory(arguments.data_root, "--data-root")
 
+    from dense.engine.build import parse_options
     from dense.engine.run import test_config
+    from dense.engine.tables import print_report
 
-    results = test_config(
+    report = test_config(
         arguments.config,
         data_root=arguments.data_root,
+        options=parse_options(arguments.cfg_options),
         work_dir=arguments.work_dir,
-        overrides=arguments.set,
+        shots=arguments.shots,
+        seed=arguments.seed,
+        checkpoint=arguments.checkpoint,
+        draw_dir=arguments.draw,
     )
-    rows = [[key, f"{value:.2f}"] for key, value in results.items()]
-    common.print_table(["metric", "value"], rows)
-    common.save_json(
-        arguments, {"command": "evaluate", "config": arguments.config, "metrics": results}
-    )
+    common.save_json(arguments, report)
+    print_report(report)

@@ -7,6 +7,7 @@ input or options, 130 interrupted. Everything else is a bug and shows its traceb
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import re
@@ -74,8 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _quieten() -> None:
-    """Let our own warnings through as one line each, and no chatter of libraries."""
+    """Let our own warnings through as one line each, no chatter of libraries, any letters."""
     warnings.filterwarnings("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("dense: warning: %(message)s"))
     logger = logging.getLogger("dense")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from dense.cli import common
+from dense.cli import card, common
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -23,6 +23,7 @@ def add_parser(commands: common.Subparsers) -> None:
     show.add_argument("name", metavar="NAME|FILE")
     show.add_argument("--pretrained", metavar="TAG|FILE", help="weights of an architecture")
     show.set_defaults(run=run_show)
+    card.add_parser(actions)
     for action in (listing, show):
         action.add_argument(
             "--json", metavar="FILE", default=argparse.SUPPRESS, help="also write as JSON here"
@@ -46,6 +47,8 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 def run_show(arguments: argparse.Namespace) -> None:
     """Load one checkpoint and print what it is."""
+    from dataclasses import asdict
+
     from dense.backbones import load
 
     backbone = load(arguments.name, pretrained=arguments.pretrained)
@@ -60,7 +63,7 @@ def run_show(arguments: argparse.Namespace) -> None:
         "std": list(backbone.preprocess.std),
         "interpolation": backbone.preprocess.interpolation,
         "fingerprint": backbone.fingerprint,
-        **{f"says: {key}": value for key, value in backbone.settings.items()},
+        "recommended": str(asdict(backbone.recommended)),
     }
     common.print_table(["", "value"], [[key, str(value)] for key, value in facts.items()])
     common.save_json(arguments, {"command": "models show", **facts})

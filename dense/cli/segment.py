@@ -50,7 +50,7 @@ def add_parser(commands: common.Subparsers) -> None:
         help=f"last-block variant: {', '.join(ATTENTIONS)} (default: the checkpoint's advice)",
     )
     parser.add_argument(
-        "--short-side", type=int, default=448, metavar="PX", help="input size (default: 448)"
+        "--short-side", type=int, metavar="PX", help="input size (default: the checkpoint's advice)"
     )
     parser.add_argument(
         "--opacity", type=float, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     for name, value in (("threshold", arguments.threshold), ("opacity", arguments.opacity)):
         if not 0.0 <= value <= 1.0:
             raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
-    if not 16 <= arguments.short_side <= 4096:
+    if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
         raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
     paths = find_images(arguments.source)
     check_writable(arguments.out)

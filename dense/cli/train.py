@@ -21,9 +21,11 @@ def add_parser(commands: common.Subparsers) -> None:
     parser.add_argument(
         "--work-dir", type=Path, metavar="DIR", help="checkpoints and logs (default: work_dirs/)"
     )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the run")
+    parser.add_argument("--load-from", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     common.add_json_option(parser)
-    common.add_override_option(parser)
+    common.add_config_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -32,15 +34,17 @@ def run(arguments: argparse.Namespace) -> None:
     common.check_config(arguments.config)
     common.check_directory(arguments.data_root, "--data-root")
 
+    from dense.engine.build import parse_options
     from dense.engine.run import train_config
 
-    results = train_config(
+    report = train_config(
         arguments.config,
         data_root=arguments.data_root,
+        options=parse_options(arguments.cfg_options),
         work_dir=arguments.work_dir,
+        seed=arguments.seed,
         resume=arguments.resume,
-        overrides=arguments.set,
+        checkpoint=arguments.load_from,
     )
-    common.save_json(
-        arguments, {"command": "train", "config": arguments.config, "metrics": results or {}}
-    )
+    common.save_json(arguments, report)
+    common.print_table(["", "value"], [[key, str(value)] for key, value in report.items()])

@@ -236,8 +236,7 @@ def _as_text(cfg: Config) -> Config:
     """The config with classes by their names: what is written into work dirs and checkpoints."""
     names: set[str] = getattr(cfg, "_imported_names", set())
     plain = {key: _named(value) for key, value in cfg.items() if key not in names}
-    filename = cfg.filename and Path(cfg.filename).name
-    return Config(plain, filename=filename, format_python_code=False)
+    return Config(plain, filename=cfg.filename, format_python_code=False)
 
 
 def _named(node: object) -> object:

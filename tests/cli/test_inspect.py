@@ -61,6 +61,26 @@ def test_few_shot_is_seeded_and_a_support_picture_scores_lowest(dense, folder, t
     assert scores["odd.png"] != scores["0.png"]
 
 
+@pytest.mark.parametrize("method", ["winclip", "patch"])
+@pytest.mark.parametrize("shots", [0, 3])
+def test_methods(dense, picture, folder, tmp_path, method, shots):
+    support = ["--support", folder] if shots else []
+    ran = dense(
+        "inspect", picture, "--product", "nut", "--method", method, *support, "--out", tmp_path,
+    )  # fmt: skip
+    assert (ran.code, ran.err) == (0, "")
+    name = json.loads((tmp_path / "results.json").read_text())["method"]["method"]
+    expected = {"winclip": ("WinCLIP", "WinCLIP+"), "patch": ("patch words", "patch memory")}
+    assert name == expected[method][shots > 0]
+
+
+def test_method_names_in_the_help_are_those_that_exist():
+    from dense.apps import INSPECTORS
+    from dense.cli.inspect import METHODS
+
+    assert set(METHODS) == set(INSPECTORS)
+
+
 def test_threshold_gives_decisions(dense, picture, tmp_path):
     for threshold, verdict in ((0.0, True), (1.1, False)):
         dense(
@@ -73,6 +93,7 @@ def test_threshold_gives_decisions(dense, picture, tmp_path):
 
 def test_wrong_options(dense, picture, folder, tmp_path):
     _fails(dense("inspect", picture), "--product")
+    _fails(dense("inspect", picture, "--product", "n", "--method", "winclp"), "winclip")
     _fails(dense("inspect", picture, "--product", " "), "--product is blank")
     _fails(dense("inspect", picture, "--product", "nut", "--shots", 2), "--support")
     _fails(

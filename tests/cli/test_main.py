@@ -96,27 +96,29 @@ def test_models_show_unknown(dense):
     assert ran.code == 2 and "embedded" in ran.err and len(ran.error_lines) == 1
 
 
-def _engine(monkeypatch: pytest.MonkeyPatch, calls: list[dict[str, object]]) -> None:
-    def record(config: Path, **options: object) -> dict[str, float]:
-        calls.append({"config": config, **options})
-        return {"miou": 12.345}
-
-    module = ModuleType("dense.engine.run")
-    module.test_config = record  # type: ignore[attr-defined]
-    module.train_config = record  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dense.engine.run", module)
-
-
 @pytest.mark.parametrize("command", ["evaluate", "train"])
 def test_configs_go_to_the_engine(dense, tmp_path, monkeypatch, command):
+    from dense.engine import run, tables
+
     calls: list[dict[str, object]] = []
-    _engine(monkeypatch, calls)
+
+    def record(config: Path, **options: object) -> dict[str, object]:
+        calls.append({"config": config, **options})
+        return {"overall": {"miou": 12.345}}
+
+    monkeypatch.setattr(run, "test_config", record)
+    monkeypatch.setattr(run, "train_config", record)
+    monkeypatch.setattr(tables, "print_report", lambda report: None)
     config = tmp_path / "config.py"
     config.write_text("")
-    ran = dense(command, config, "--data-root", tmp_path, "--json", tmp_path / "r.json")
+    ran = dense(
+        command, config, "--data-root", tmp_path, "--seed", 3, "--json", tmp_path / "r.json",
+        "--cfg-options", "a.b=1",
+    )  # fmt: skip
     assert (ran.code, ran.err) == (0, "")
     assert calls[0]["config"] == config and calls[0]["data_root"] == tmp_path
-    assert json.loads((tmp_path / "r.json").read_text())["metrics"] == {"miou": 12.345}
+    assert calls[0]["seed"] == 3 and calls[0]["options"] == {"a.b": 1}
+    assert json.loads((tmp_path / "r.json").read_text())["overall"] == {"miou": 12.345}
 
 
 @pytest.mark.parametrize("command", ["evaluate", "train"])

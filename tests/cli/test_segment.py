@@ -171,7 +171,6 @@ def test_truncated_picture(dense, tmp_path, suffix):
         (["--classes", "cat", "--model", "ViT-B-61"], "ViT-B-16"),
         (["--classes", "cat", "--model", "ViT-B-16", "--pretrained", "opnai"], "openai"),
         (["--classes", "cat", "--model", "missing/model.safetensors"], "no such checkpoint"),
-        (["--classes", "cat", "--device", "quantum"], "quantum"),
         (["--classes-file", "missing.txt"], "no such file: missing.txt"),
         (["--classes", "cat", "--precision", "fp23"], "fp32"),
         (["--clases", "cat"], "unrecognized arguments"),

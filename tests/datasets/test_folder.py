@@ -247,15 +247,15 @@ class TestAnomalyFolder:
 
     def test_unknown_category_and_split(self, tmp_path: Path) -> None:
         make_category(tmp_path / "screw")
-        with pytest.raises(InputError, match="unknown category 'crew'.*screw"):
+        with pytest.raises(InputError, match=r"unknown category 'crew'.*screw"):
             AnomalyFolder(tmp_path, "crew")
-        with pytest.raises(InputError, match="unknown category 'nut'.*screw"):
+        with pytest.raises(InputError, match=r"unknown category 'nut'.*screw"):
             AnomalyFolder(tmp_path / "screw", "nut")
         with pytest.raises(InputError, match="unknown split 'val'"):
             AnomalyFolder(tmp_path, split="val")  # type: ignore[arg-type]
 
     def test_empty_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no train pictures .* plain folder"):
+        with pytest.raises(InputError, match=r"no train pictures .* plain folder"):
             AnomalyFolder(tmp_path, split="train")
         with pytest.raises(InputError, match="no test pictures in"):
             AnomalyFolder(tmp_path, split="test")
@@ -266,7 +266,7 @@ class TestAnomalyFolder:
         data = AnomalyFolder(tmp_path, split="train")
         chosen = data.support(2, seed=3)
         assert [sample.category for sample in chosen] == ["nut", "nut", "screw", "screw"]
-        with pytest.raises(InputError, match="category 'nut': 3 support images .* only 2"):
+        with pytest.raises(InputError, match=r"category 'nut': 3 support images .* only 2"):
             data.support(3)
 
 
@@ -294,7 +294,7 @@ class TestSelectSupport:
         assert select_support(self.PATHS, 20, seed=9) == list(self.PATHS)
 
     def test_too_many_and_too_few_shots(self) -> None:
-        with pytest.raises(InputError, match="21 support images were asked for, but .* only 20"):
+        with pytest.raises(InputError, match=r"21 support images were asked for, but .* only 20"):
             select_support(self.PATHS, 21)
         with pytest.raises(InputError, match="shots must be 1 or more, got 0"):
             select_support(self.PATHS, 0)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from dense.apps import Report
+from dense.apps.files import Report
+from dense.apps.segment import hidden_classes
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.structures import Sample
 from dense.video import FilmWriter, Frame, FrameReader
@@ -40,8 +41,7 @@ def segment_video(
         InputError: If the source cannot be opened, has no frame, or `out` cannot be written.
     """
     reader = FrameReader(source, every=every, limit=limit)
-    background = segmentor.classifier.background
-    hidden = () if background is None else (background,)
+    hidden = hidden_classes(segmentor)
     classes = range(segmentor.classifier.num_classes)
     started = time.perf_counter()
     with FilmWriter(out, rate=reader.rate / every) as film:

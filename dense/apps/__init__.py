@@ -1,0 +1,31 @@
+"""What the command line and the demos do: whole jobs over files, through the library's own parts.
+
+Every job returns a plain dictionary that is also what lands in ``results.json``.
+"""
+
+from dense.apps.files import ModelOptions, Report, load_backbone
+from dense.apps.inspect import (
+    Inspector,
+    default_scale,
+    inspect_images,
+    make_inspector,
+    read_support,
+)
+from dense.apps.segment import class_shares, hidden_classes, make_segmentor, segment_images
+from dense.apps.video import segment_video
+
+__all__ = [
+    "Inspector",
+    "ModelOptions",
+    "Report",
+    "class_shares",
+    "default_scale",
+    "hidden_classes",
+    "inspect_images",
+    "load_backbone",
+    "make_inspector",
+    "make_segmentor",
+    "read_support",
+    "segment_images",
+    "segment_video",
+]

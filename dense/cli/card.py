@@ -1,0 +1,89 @@
+"""`dense models card`: everything a checkpoint can do, measured in one go."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dense.cli import common
+from dense.errors import InputError
+
+
+def add_parser(actions: common.Subparsers) -> None:
+    """Add the action to `dense models`."""
+    parser = actions.add_parser(
+        "card",
+        help="measure a checkpoint on your data: one table",
+        description="Zero-shot classification, segmentation by words, region accuracy, zero- and "
+        "few-shot inspection and calibration, on whatever data are named.",
+        epilog="Example: dense models card embedded --segmentation photos/ --anomaly parts/",
+    )
+    parser.add_argument("checkpoint", metavar="NAME|FILE")
+    parser.add_argument("--pretrained", metavar="TAG|FILE", help="weights of an architecture")
+    for task, layout in (
+        ("classification", "class folders, or a .jsonl of {file, texts}"),
+        ("segmentation", "images/ masks/ classes.json"),
+        ("detection", "images/ instances.json"),
+        ("anomaly", "categories in MVTec's layout"),
+    ):
+        parser.add_argument(f"--{task}", nargs="+", default=[], metavar="DIR", help=layout)
+    parser.add_argument(
+        "--product",
+        nargs="+",
+        default=[],
+        metavar="CATEGORY=WORDS",
+        help='what a category shows, e.g. elpv_mono="solar cell" (default: its name)',
+    )
+    parser.add_argument("--shots", nargs="+", type=int, default=[0, 1, 2, 4], metavar="K")
+    parser.add_argument("--seeds", type=int, default=3, help="support choices (default: 3)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write as Markdown here")
+    common.add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the action."""
+    products = dict(_pair(entry) for entry in arguments.product)
+
+    from dataclasses import asdict
+
+    from dense.backbones import load
+    from dense.evaluation.card import CardSources, make_card, to_markdown
+    from dense.outputs import write_text
+
+    sources = CardSources(
+        **{
+            task: [Path(entry) for entry in getattr(arguments, task)]
+            for task in ("classification", "segmentation", "detection", "anomaly")
+        },
+        products=products,
+    )
+    backbone = load(
+        arguments.checkpoint,
+        pretrained=arguments.pretrained,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+    rows = make_card(
+        backbone,
+        sources,
+        shots=arguments.shots,
+        seeds=arguments.seeds,
+        progress=lambda line: print(line, file=sys.stderr),
+    )
+    table = to_markdown(rows)
+    print(table, end="")
+    if arguments.markdown:
+        write_text(arguments.markdown, table)
+    content = {"command": "models card", "model": backbone.name, "rows": [asdict(r) for r in rows]}
+    common.save_json(arguments, content)
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    category, mark, words = entry.partition("=")
+    if not (category and mark and words.strip()):
+        raise InputError(f"--product expects CATEGORY=WORDS, got {entry!r}")
+    return category, words.strip()

@@ -1,0 +1,186 @@
+"""Pseudo-labels: what a closed-set classifier sees, said in the space of texts.
+
+A classifier's logits over K known classes become an embedding in the text space, for whole
+pictures and for patches; patches that look alike share their label; words of captions find their
+patches by the oldest word-alignment model of translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense.errors import InputError
+
+
+@dataclass(frozen=True)
+class TextSpace:
+    """A centred, partly whitened space of text embeddings.
+
+    Sentence embeddings share a large common direction and a few dominant ones, which say "this is
+    a phrase" rather than which. Taking them away spreads the classes (Mu and Viswanath 2018).
+
+    Attributes:
+        mean: (E,) subtracted.
+        matrix: (E, E) multiplied from the right; the identity for centring alone.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Map raw embeddings (..., E) to unit rows of this space."""
+        return F.normalize((features.float() - self.mean) @ self.matrix, dim=-1)
+
+
+def fit_text_space(
+    phrases: Tensor, names: Tensor | None = None, *, power: float = 0.5, floor: float = 0.3
+) -> TextSpace:
+    """Fit a `TextSpace` to sample phrases.
+
+    Args:
+        phrases: (P, E) raw embeddings of phrases of all kinds; their mean is the centre.
+        names: (Q, E) raw embeddings of class prompts; if given, their covariance and that of the
+            phrases, each scaled to trace one, count half each.
+        power: 0 only centres, 0.5 whitens: eigenvalues are raised to ``-power``.
+        floor: Share of the mean eigenvalue added to all before, against noise.
+
+    Raises:
+        InputError: If there are fewer than two phrases.
+    """
+    if len(phrases) < 2:
+        raise InputError(f"a text space needs at least two phrases, got {len(phrases)}")
+    mean = phrases.float().mean(0)
+    parts = [phrases.float() - mean] + ([] if names is None else [names.float() - mean])
+    covariances = [part.T @ part / len(part) for part in parts]
+    covariance = torch.stack([c / c.trace() for c in covariances]).mean(0)
+    values, vectors = torch.linalg.eigh(covariance)
+    values = values.clamp(min=0)
+    values = (values + floor * values.mean()) ** -power
+    return TextSpace(mean, vectors @ torch.diag(values) @ vectors.T)
+
+
+def text_projection(classifier: Tensor, *, strength: float = 1.0) -> Tensor:
+    """Matrix that turns a teacher's logits into the text embedding that explains them best.
+
+    The embedding z of logits l solves the ridge problem min |l - T z|² + strength |z|², with T the
+    text features of the classes: a weighted average of class names would shrink towards the
+    common centre, this does not.
+
+    Args:
+        classifier: (K, D) text features T of the teacher's classes, unit rows.
+        strength: Ridge penalty.
+
+    Returns:
+        (K, D); centred logits @ matrix is the embedding.
+    """
+    gram = classifier.T @ classifier
+    ridge = gram + strength * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    return torch.linalg.solve(ridge, classifier.T).T.contiguous()
+
+
+def project_logits(logits: Tensor, matrix: Tensor) -> Tensor:
+    """Embed teacher logits (..., K) as unit rows (..., D); see `text_projection`."""
+    centred = logits - logits.mean(-1, keepdim=True)
+    return F.normalize(centred @ matrix, dim=-1)
+
+
+def ridge(inputs: Tensor, targets: Tensor, *, strength: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """Linear regression with an intercept, in float64.
+
+    Args:
+        inputs: (P, C).
+        targets: (P, D).
+        strength: Penalty as a share of the mean eigenvalue of the inputs' covariance.
+
+    Returns:
+        weight (C, D) and bias (D,), fp32: inputs @ weight + bias.
+    """
+    x, y = inputs.double(), targets.double()
+    mx, my = x.mean(0), y.mean(0)
+    x, y = x - mx, y - my
+    gram = x.T @ x
+    penalty = strength * gram.diagonal().mean().clamp(min=1e-12)
+    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    weight = torch.linalg.solve(gram + penalty * eye, x.T @ y)
+    return weight.float(), (my - mx @ weight).float()
+
+
+def affinity(features: Tensor, *, temperature: float = 0.1, keep: float = 0.0) -> Tensor:
+    """Which patches of a picture look alike.
+
+    The frozen tower's patches group objects better than a classifier's; mixing labels along them
+    sharpens edges and fills holes (the idea of ProxyCLIP, Lan et al. 2024, and of LaVG).
+
+    Args:
+        features: (B, N, C) patch tokens of a self-supervised block.
+        temperature: Divides cosines before the soft-max.
+        keep: Similarities below this cosine get no weight.
+
+    Returns:
+        (B, N, N) rows that sum to one.
+    """
+    unit = F.normalize(features.float(), dim=-1)
+    cosine = unit @ unit.transpose(1, 2)
+    logits = (cosine / temperature).masked_fill(cosine < keep, float("-inf"))
+    return logits.softmax(-1)
+
+
+def smooth(labels: Tensor, weights: Tensor, *, rounds: int = 1) -> Tensor:
+    """Average labels (B, N, K) over alike patches, `rounds` times. weights (B, N, N)."""
+    for _ in range(rounds):
+        labels = weights.to(labels.dtype) @ labels
+    return labels
+
+
+def align_words(
+    captions: Sequence[Sequence[int]],
+    clusters: Sequence[Sequence[int]],
+    *,
+    words: int,
+    kinds: int,
+    rounds: int = 10,
+) -> Tensor:
+    """IBM model 1 between the words of captions and the kinds of patches in their pictures.
+
+    Expectation maximisation finds which kind of patch tends to stand where a word is said, though
+    nobody ever told which patch the word means (Brown et al. 1993; for pictures Duygulu et al.
+    2002, "Object recognition as machine translation").
+
+    Args:
+        captions: Word indices of each picture.
+        clusters: Indices of the patch kinds in each picture, repeats count.
+        words: Number of words.
+        kinds: Number of patch kinds.
+        rounds: Of expectation maximisation.
+
+    Returns:
+        (kinds, words) probability of a word given a kind; rows sum to one.
+
+    Raises:
+        InputError: If the two lists differ in length.
+    """
+    if len(captions) != len(clusters):
+        raise InputError(
+            f"every picture needs words and patches, got {len(captions)} lists of words and "
+            f"{len(clusters)} of patches"
+        )
+    table = torch.full((kinds, words), 1 / words, dtype=torch.float64)
+    pairs = [
+        (torch.tensor(list(w)), torch.tensor(list(c)))
+        for w, c in zip(captions, clusters, strict=True)
+        if len(w) and len(c)
+    ]
+    for _ in range(rounds):
+        counts = torch.full_like(table, 1e-9)
+        for said, seen in pairs:
+            share = table[seen][:, said]
+            share = share / share.sum(0, keepdim=True)
+            rows = counts.new_zeros(kinds, len(said)).index_add_(0, seen, share)
+            counts.index_add_(1, said, rows)
+        table = counts / counts.sum(1, keepdim=True)
+    return table.float()

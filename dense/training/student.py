@@ -1,0 +1,241 @@
+"""The tower that is trained, cut in two: a frozen prefix and the blocks that learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from dense.backbones import CLIPBackbone, DenseViT, last_block
+from dense.backbones.attention import TokenLayout, plain
+from dense.backbones.blocks import Block, run_block
+from dense.backbones.loading import build_model
+from dense.backbones.preprocess import PreprocessConfig
+from dense.backbones.towers import resize_positions
+from dense.backbones.weights import Config
+from dense.errors import InputError
+
+IMAGENET = PreprocessConfig((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+_VALUE = last_block("value")
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """Architecture of a small CLIP.
+
+    Attributes:
+        layers: Blocks of the image tower.
+        image_size: Side in pixels that the position table is kept for.
+        width: Of the image tower.
+        patch_size: Side of a patch.
+        joint_dim: D.
+        text_width: Of the text tower.
+        text_layers: Blocks of the text tower.
+        text_heads: Its heads.
+    """
+
+    layers: int = 12
+    image_size: int = 224
+    width: int = 384
+    patch_size: int = 14
+    joint_dim: int = 384
+    text_width: int = 256
+    text_layers: int = 6
+    text_heads: int = 4
+
+    def model_cfg(self) -> Config:
+        """Configuration of open_clip's `CLIP`; the image tower is DINOv2's."""
+        return {
+            "embed_dim": self.joint_dim,
+            "vision_cfg": {
+                "layers": self.layers,
+                "width": self.width,
+                "head_width": 64,
+                "patch_size": self.patch_size,
+                "image_size": self.image_size,
+                "ls_init_value": 1e-5,
+                "no_ln_pre": True,
+                "norm_kwargs": {"eps": 1e-6},
+                "pool_type": "tok",
+            },
+            "text_cfg": {
+                "context_length": 77,
+                "vocab_size": 49408,
+                "width": self.text_width,
+                "heads": self.text_heads,
+                "layers": self.text_layers,
+            },
+        }
+
+
+def build_student(
+    shape: StudentShape = StudentShape(),  # noqa: B008  frozen
+    *,
+    vision: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+) -> CLIPBackbone:
+    """Build a small CLIP, with the image tower from elsewhere.
+
+    Args:
+        shape: Its architecture.
+        vision: Tensors by open_clip's names below ``visual``, e.g. of `read_onnx_vit`; blocks
+            beyond `shape.layers` are left out and positions resampled. Random if ``None``.
+        seed: Of everything that is initialised here.
+
+    Raises:
+        InputError: If a tensor does not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_model(shape.model_cfg())
+    if vision is not None:
+        _fill_vision(model, vision, shape)
+    tokenizer = open_clip.SimpleTokenizer(context_length=77)
+    return CLIPBackbone(model, tokenizer, IMAGENET, name="student")
+
+
+def _fill_vision(model: nn.Module, vision: Mapping[str, Tensor], shape: StudentShape) -> None:
+    own = model.visual.state_dict()  # type: ignore[union-attr, operator]
+    grid = shape.image_size // shape.patch_size
+    state = {key: vision[key] for key in own if key in vision}
+    table = vision["positional_embedding"]
+    side = round((len(table) - 1) ** 0.5)
+    patches = resize_positions(table[1:], (side, side), (grid, grid))
+    state["positional_embedding"] = torch.cat([table[:1], patches])
+    missing = sorted(set(own) - set(state) - {"proj"})
+    wrong = [key for key, value in state.items() if value.shape != own[key].shape]
+    if missing or wrong:
+        raise InputError(
+            f"the image tower does not fit: {len(missing)} tensors missing {missing[:2]}, "
+            f"{len(wrong)} of another shape {wrong[:2]}"
+        )
+    model.visual.load_state_dict({**own, **state})  # type: ignore[union-attr, operator]
+
+
+def train_only(backbone: CLIPBackbone, *, start: int | None, text: bool = False) -> None:
+    """Freeze everything but the image tower from block `start` on, and maybe the text tower.
+
+    Args:
+        backbone: Changed in place.
+        start: First block that learns; 0 also unfreezes the embedding; ``None`` freezes all.
+        text: Whether the text tower learns.
+
+    Raises:
+        InputError: If the block does not exist.
+    """
+    blocks = backbone.vit.num_blocks
+    if start is not None and not 0 <= start <= blocks:
+        raise InputError(f"the first block to train must be 0 to {blocks}, got {start}")
+    visual = {id(p) for p in backbone.vit.parameters()}
+    for parameter in backbone.model.parameters():
+        parameter.requires_grad_(text and id(parameter) not in visual)
+    backbone.model.logit_scale.requires_grad_(False)  # type: ignore[union-attr, operator]
+    if start is None:
+        return
+    for name, parameter in backbone.vit.tower.visual.named_parameters():
+        head, _, tail = name.partition("resblocks.")
+        number = int(tail.partition(".")[0]) if tail else None
+        ending = number is None and ("ln_post" in name or name == "proj")
+        learns = ending or start == 0 or (number is not None and number >= start)
+        parameter.requires_grad_(learns)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the tower says of pictures; unit rows in the joint space.
+
+    Attributes:
+        class_token: (B, D).
+        patches: (B, N, D) of the last block as trained.
+        values: (B, N, D) of its value path (MaskCLIP), or ``None``.
+    """
+
+    class_token: Tensor
+    patches: Tensor
+    values: Tensor | None = None
+
+
+def run_prefix(vit: DenseViT, images: Tensor, blocks: int) -> Tensor:
+    """Tokens (B, T, C) after the first `blocks` blocks. images (B, 3, h, w) preprocessed."""
+    x = vit.tower.embed(images)
+    for block in vit.tower.blocks[:blocks]:
+        x = _run(vit, block, x)
+    return x
+
+
+def run_suffix(vit: DenseViT, tokens: Tensor, start: int, *, values: bool = False) -> Outputs:
+    """Run the blocks from `start` on.
+
+    Patches may be a subset (dropped patches make steps cheaper, FLIP, Li et al. 2023): positions
+    are already in the tokens.
+
+    Args:
+        vit: The tower.
+        tokens: (B, T, C) as `run_prefix` gives them.
+        start: Number of blocks that have run.
+        values: Also follow the value path of the last block.
+    """
+    tower = vit.tower
+    layout = TokenLayout(tower.prefix, (1, tokens.shape[1] - tower.prefix))
+    x = tokens
+    for block in tower.blocks[start:-1]:
+        x = _run(vit, block, x)
+    if start == len(tower.blocks):
+        if values:
+            raise InputError("the value path needs the last block: start one block earlier")
+        return _outputs(vit, x, None)
+    last = tower.blocks[-1]
+    if not values:
+        return _outputs(vit, _run(vit, last, x), None)
+    q, k, v = last.qkv(x)
+    whole = x + last.attention_branch(plain(q, k, v, layout))
+    whole = whole + last.feed_forward(whole)
+    path = x + last.attention_branch(_VALUE.attention(q, k, v, layout))
+    path = path + last.feed_forward(path)
+    return _outputs(vit, whole, path[:, tower.prefix :])
+
+
+def run_windows(vit: DenseViT, tokens: Tensor, start: int, windows: Tensor) -> Tensor:
+    """Class tokens (B, W, D) of windows: unit rows, only the window's own patches are seen.
+
+    With ``start=0`` this is `DenseViT.encode_windows`; with a frozen prefix that saw the whole
+    picture it is an approximation, good enough to learn from.
+
+    Args:
+        vit: The tower.
+        tokens: (B, T, C).
+        start: Number of blocks that have run.
+        windows: (W, n) patch indices.
+    """
+    prefix = vit.tower.prefix
+    head = torch.arange(prefix, device=windows.device).expand(len(windows), -1)
+    index = torch.cat([head, windows + prefix], dim=1)
+    parts = tokens[:, index].flatten(0, 1)
+    return run_suffix(vit, parts, start).class_token.unflatten(0, (len(tokens), len(windows)))
+
+
+def keep_patches(tokens: Tensor, index: Tensor, prefix: int) -> Tensor:
+    """Keep the patches of `index` (B, n) and the class tokens. (B, T, C) → (B, prefix + n, C)."""
+    chosen = torch.gather(tokens, 1, (index + prefix)[..., None].expand(-1, -1, tokens.shape[2]))
+    return torch.cat([tokens[:, :prefix], chosen], dim=1)
+
+
+def _outputs(vit: DenseViT, whole: Tensor, values: Tensor | None) -> Outputs:
+    patches = vit.tower.project(whole[:, vit.tower.prefix :])
+    return Outputs(
+        F.normalize(vit.tower.pool(whole).float(), dim=-1),
+        F.normalize(patches.float(), dim=-1),
+        None if values is None else F.normalize(vit.tower.project(values).float(), dim=-1),
+    )
+
+
+def _run(vit: DenseViT, block: Block, x: Tensor) -> Tensor:
+    if vit.grad_checkpointing and torch.is_grad_enabled():
+        return checkpoint(run_block, block, x, use_reentrant=False)
+    return run_block(block, x)
