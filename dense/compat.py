@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import inspect
 import sys
 import types
 from pathlib import Path
@@ -66,8 +67,9 @@ def _roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    from torchvision.ops.roi_align import _roi_align as in_python
+    from torchvision.ops import roi_align as module
 
+    in_python = inspect.unwrap(module._roi_align)  # the wrapper compiles for minutes
     return in_python(
         features, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, aligned
     )

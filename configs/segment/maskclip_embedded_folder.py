@@ -1,6 +1,8 @@
 """MaskCLIP on anyone's own pictures with masks, with the packaged model.
 
 Paper: Zhou, Loy and Dai, "Extract Free Dense Labels from CLIP", ECCV 2022, arXiv:2112.01071.
+The last block and the short side are those that the packaged model recommends for itself; for the
+value path of the paper add --cfg-options model.method.attention=value.
 Data: `images/ masks/ classes.json`, see data/README.md.
 Command: python tools/test.py configs/segment/maskclip_embedded_folder.py --data-root MY_DATA
 Expected: depends on the data; measured examples are in docs. No randomness.
@@ -26,7 +28,6 @@ model = dict(
         type=segmentor,
         backbone=dict(type=clip, name="embedded"),
         classes=dict(type=class_names, dataset=dataset),
-        short_side=448,
     ),
 )
 test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=4)

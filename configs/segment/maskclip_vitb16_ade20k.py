@@ -36,6 +36,7 @@ model = dict(
         type=segmentor,
         backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
         classes=dict(type=class_names, dataset=dataset),
+        attention="value",
         short_side=336,
         crop=224,
         stride=112,

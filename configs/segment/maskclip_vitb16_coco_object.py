@@ -35,6 +35,7 @@ model = dict(
         backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
         classes=dict(type=class_names, dataset=dataset),
         background=background_words,
+        attention="value",
         short_side=336,
         crop=224,
         stride=112,

@@ -37,6 +37,7 @@ model = dict(
         backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
         classes=dict(type=class_names, dataset=dataset),
         words=dict(type=stuff_words, dataset=dataset),
+        attention="value",
         short_side=336,
         crop=224,
         stride=112,

@@ -43,6 +43,7 @@ model = dict(
             pottedplant="potted plant",
             tvmonitor="television monitor",
         ),
+        attention="value",
         short_side=336,
         crop=224,
         stride=112,

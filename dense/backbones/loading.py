@@ -165,7 +165,7 @@ def _from_checkpoint(
             f"{name} does not describe its architecture: pass the architecture's name as the "
             "model and the file as pretrained"
         )
-    model = build_model(checkpoint.model_cfg)
+    model = _empty_model(checkpoint.model_cfg)
     _load_strictly(model, checkpoint, name)
     tokenizer = _tokenizer(checkpoint.model_cfg, open_clip_name)
     preprocess = _preprocess(checkpoint.preprocess_cfg)
@@ -188,6 +188,19 @@ def build_model(model_cfg: Config) -> nn.Module:
         raise InputError(f"not a usable open_clip model configuration: {error}") from error
 
 
+def _empty_model(model_cfg: Config) -> nn.Module:
+    """Build without drawing random weights, which would take longer than reading the file."""
+    if "timm_model_name" in model_cfg.get("vision_cfg", {}) or model_cfg.get("custom_text"):
+        return build_model(model_cfg)
+    with torch.device("meta"):
+        model = build_model(model_cfg)
+    length = model.context_length
+    if isinstance(model, CLIP) and model.attn_mask is not None:
+        mask = torch.full((length, length), float("-inf")).triu(1)
+        model.register_buffer("attn_mask", mask, persistent=False)
+    return model
+
+
 def _load_strictly(model: nn.Module, checkpoint: Checkpoint, name: str) -> None:
     state = dict(checkpoint.state)
     expected = model.state_dict()
@@ -204,7 +217,7 @@ def _load_strictly(model: nn.Module, checkpoint: Checkpoint, name: str) -> None:
             f"{len(extra)} unknown {extra[:2]}, {len(wrong)} of another shape {wrong[:2]}; "
             "choose the architecture the checkpoint was made with"
         )
-    model.load_state_dict(state)
+    model.load_state_dict(state, assign=True)
 
 
 def _tokenizer(model_cfg: Mapping[str, Any], open_clip_name: str | None) -> Tokenizer:

@@ -21,7 +21,9 @@ def add_parser(commands: common.Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
+    from dense.benchmark import as_records, format_table
     from dense.benchmark import run as run_benchmark
 
-    results = run_benchmark(quick=arguments.quick)
-    common.save_json(arguments, {"command": "benchmark", **results})
+    rows = run_benchmark(quick=arguments.quick)
+    print(format_table(rows))
+    common.save_json(arguments, {"command": "benchmark", "rows": as_records(rows)})

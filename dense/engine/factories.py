@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from dense.backbones import CLIPBackbone, LastBlock, load
+from dense.backbones import CLIPBackbone, last_block, load
 from dense.classifier import build_text_classifier
 from dense.engine.data import class_names
 from dense.engine.model import default_device
 from dense.methods.inspector import PAPER, AnomalyInspector, WindowProtocol
-from dense.methods.segmentor import MASKCLIP, OpenVocabSegmentor
+from dense.methods.segmentor import OpenVocabSegmentor
 from dense.prompts import make_class_list
 from dense.structures import Size
 
@@ -32,8 +33,10 @@ def segmentor(
     background: Sequence[str] = (),
     words: Mapping[str, str] | None = None,
     templates: str = "imagenet",
-    block: LastBlock = MASKCLIP,
-    short_side: int | None = 448,
+    attention: str | None = None,
+    residual: bool = True,
+    feed_forward: bool = True,
+    short_side: int | Literal["original"] | None = None,
     crop: int | None = None,
     stride: int | None = None,
     threshold: float = 0.0,
@@ -48,8 +51,11 @@ def segmentor(
         background: Words of the data set's background class, which must come first.
         words: What to call a class in the prompts, by its name; synonyms after semicolons.
         templates: Name of a template set.
-        block: How the last block makes dense features.
-        short_side: As for the segmentor, like the rest.
+        attention: Name of the last block's attention (``"value"`` is MaskCLIP); ``None`` takes
+            the whole last block as the checkpoint recommends.
+        residual: Keep the last block's residual connection, with a named attention.
+        feed_forward: Keep its feed-forward part, with a named attention.
+        short_side: In pixels, ``"original"``, or ``None`` for the checkpoint's recommendation.
         crop: Side of sliding windows.
         stride: Their step.
         threshold: Probability below which a pixel is background.
@@ -64,11 +70,15 @@ def segmentor(
     classifier = build_text_classifier(
         backbone, class_list, templates=templates, cache_dir=cache_dir
     )
+    block = backbone.recommended.block
+    if attention is not None:
+        block = last_block(attention, residual=residual, feed_forward=feed_forward)
+    side = backbone.recommended.short_side if short_side is None else short_side
     return OpenVocabSegmentor(
         backbone,
         classifier,
         block=block,
-        short_side=short_side,
+        short_side=None if side == "original" else side,
         crop=crop,
         stride=stride,
         threshold=threshold,

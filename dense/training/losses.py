@@ -6,11 +6,14 @@ unit rows unless said otherwise; every function returns a scalar, the mean over 
 | function | paper |
 |---|---|
 | `contrastive` | CLIP, Radford et al. 2021; several positives as in UniCL, Yang et al. 2022 |
-| `teacher_cross_entropy` | Hinton et al. 2015; on text classifiers as in CLIP-KD, Yang et al. 2024 |
+| `teacher_cross_entropy` | Hinton et al. 2015; with texts as classifier CLIP-KD, Yang et al. 2024 |
 | `cosine_regression`, `mimicry` | feature mimicry of CLIP-KD, section 3.2 |
 | `dense_regression` | CLIPSelf, Wu et al. 2024, equation 2, with patch targets of a teacher |
 | `mil_cross_entropy` | multiple-instance pooling, Pinheiro and Collobert 2015 |
-| `patch_state_loss`, `state_loss` | supervised counterpart of WinCLIP's states, Jeong et al. 2023 |
+| `patch_state_loss`, `state_loss` | supervised form of WinCLIP's states, Jeong et al. 2023 |
+| `pair_ranking` | RankNet, Burges et al. 2005, on an intact and a damaged twin |
+| `class_cross_entropy` | all names as negatives: UniCL's classification half |
+| `word_cross_entropy` | alignment of words and regions, Duygulu et al. 2002 |
 | `relational` | relational distillation, Park et al. 2019 |
 """
 
@@ -23,7 +26,7 @@ from torch.nn import functional as F
 from dense.errors import InputError
 
 
-def soft_positives(text: Tensor, *, threshold: float = 0.98) -> Tensor:
+def soft_positives(text: Tensor, *, threshold: float = 0.95) -> Tensor:
     """Which captions of a batch count as the caption of which picture.
 
     Equal or nearly equal captions (class names repeat in a batch) share the weight, so that they
@@ -41,7 +44,7 @@ def soft_positives(text: Tensor, *, threshold: float = 0.98) -> Tensor:
     return same / same.sum(1, keepdim=True)
 
 
-def contrastive(image: Tensor, text: Tensor, scale: Tensor, *, threshold: float = 0.98) -> Tensor:
+def contrastive(image: Tensor, text: Tensor, scale: Tensor, *, threshold: float = 0.95) -> Tensor:
     """Symmetric cross entropy between pictures and captions of a batch.
 
     Args:
@@ -165,18 +168,87 @@ def state_loss(logits: Tensor, anomalous: Tensor) -> Tensor:
 def patch_state_loss(logits: Tensor, coverage: Tensor, *, positive_weight: float = 4.0) -> Tensor:
     """Binary cross entropy of patches; defects are small, so their patches weigh more.
 
+    A patch that is covered by a quarter or more is wholly defective, below that in proportion;
+    patches that are barely touched do not count.
+
     Args:
         logits: (B, N).
-        coverage: (B, N) share of each patch that the defect covers; above 4 % counts as defect.
+        coverage: (B, N) share of each patch that the defect covers.
         positive_weight: Weight of a defective patch.
     """
-    target = (coverage > MIN_COVERAGE).to(logits.dtype)
-    weight = 1 + (positive_weight - 1) * target
-    return F.binary_cross_entropy_with_logits(logits, target, weight=weight)
+    target = (coverage / FULL_COVERAGE).clamp(max=1).to(logits.dtype)
+    touched = (coverage > 0) & (coverage < LEAST_COVERAGE)
+    weight = torch.where(target > 0, positive_weight, 1.0) * ~touched
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (entropy * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-MIN_COVERAGE = 0.04
-"""Share of a patch from which it counts as defective."""
+FULL_COVERAGE = 0.25
+"""Share of a patch from which it counts as wholly defective."""
+
+LEAST_COVERAGE = 0.03
+"""Patches that are touched by less than this share do not count."""
+
+
+def pair_ranking(normal: Tensor, damaged: Tensor) -> Tensor:
+    """The damaged picture must score above its own intact version. Logits (B,) and (B,)."""
+    return F.softplus(normal - damaged).mean()
+
+
+def typed_state_loss(
+    patches: Tensor, phrases: Tensor, scale: Tensor | float, labels: Tensor, coverage: Tensor
+) -> Tensor:
+    """Defective patches must be nearest to the phrase of their own kind of damage.
+
+    Args:
+        patches: (B, N, D) unit rows of damaged pictures.
+        phrases: (B, S, D) unit rows: a phrase for each kind, then the intact state.
+        scale: Multiplier from cosine similarity to logits.
+        labels: (B,) index of the right phrase.
+        coverage: (B, N); patches covered by a fifth or more count.
+    """
+    logits = scale * torch.einsum("bnd,bsd->bns", patches, phrases)
+    target = labels[:, None].expand(logits.shape[:2])
+    entropy = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    weight = (coverage > 0.2).to(entropy.dtype).flatten()
+    return (entropy * weight).sum() / weight.sum().clamp(min=1)
+
+
+def class_cross_entropy(
+    embeddings: Tensor,
+    classifier: Tensor,
+    scale: Tensor | float,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.05,
+) -> Tensor:
+    """Cross entropy over all class names: a contrastive loss whose negatives are complete.
+
+    Args:
+        embeddings: (B, D) unit rows.
+        classifier: (K, D) unit rows.
+        scale: Multiplier from cosine similarity to logits.
+        labels: (B,) class indices.
+        label_smoothing: Share of the target spread over all classes.
+    """
+    logits = scale * embeddings @ classifier.T
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+def word_cross_entropy(
+    patches: Tensor, words: Tensor, scale: Tensor | float, index: Tensor, weight: Tensor
+) -> Tensor:
+    """Cross entropy of patches to a few aligned words each.
+
+    Args:
+        patches: (B, N, D) unit rows.
+        words: (V, D) unit rows, the vocabulary.
+        scale: Multiplier from cosine similarity to logits.
+        index: (B, N, k) words of each patch.
+        weight: (B, N, k) how sure the alignment is; 0 where it says nothing.
+    """
+    log_probability = (scale * patches @ words.T).log_softmax(-1).gather(-1, index)
+    return -(weight * log_probability).sum() / weight.sum().clamp(min=1)
 
 
 def mimicry(student: Tensor, teacher: Tensor) -> Tensor:

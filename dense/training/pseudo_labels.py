@@ -1,13 +1,11 @@
 """Pseudo-labels: what a closed-set classifier sees, said in the space of texts.
 
 A classifier's logits over K known classes become an embedding in the text space, for whole
-pictures and for patches; patches that look alike share their label; words of captions find their
-patches by the oldest word-alignment model of translation.
+pictures and for patches; patches that look alike share their label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -110,24 +108,23 @@ def ridge(inputs: Tensor, targets: Tensor, *, strength: float = 1e-3) -> tuple[T
     return weight.float(), (my - mx @ weight).float()
 
 
-def affinity(features: Tensor, *, temperature: float = 0.1, keep: float = 0.0) -> Tensor:
+def affinity(features: Tensor, *, temperature: float = 0.08) -> Tensor:
     """Which patches of a picture look alike.
 
-    The frozen tower's patches group objects better than a classifier's; mixing labels along them
-    sharpens edges and fills holes (the idea of ProxyCLIP, Lan et al. 2024, and of LaVG).
+    The frozen tower's patches group objects better than a classifier's map; mixing labels along
+    them sharpens edges and fills holes (the idea of ProxyCLIP, Lan et al. 2024). What all patches
+    of the picture share is taken away first.
 
     Args:
         features: (B, N, C) patch tokens of a self-supervised block.
         temperature: Divides cosines before the soft-max.
-        keep: Similarities below this cosine get no weight.
 
     Returns:
         (B, N, N) rows that sum to one.
     """
-    unit = F.normalize(features.float(), dim=-1)
-    cosine = unit @ unit.transpose(1, 2)
-    logits = (cosine / temperature).masked_fill(cosine < keep, float("-inf"))
-    return logits.softmax(-1)
+    features = features.float()
+    unit = F.normalize(features - features.mean(1, keepdim=True), dim=-1)
+    return (unit @ unit.transpose(1, 2) / temperature).softmax(-1)
 
 
 def smooth(labels: Tensor, weights: Tensor, *, rounds: int = 1) -> Tensor:
@@ -135,52 +132,3 @@ def smooth(labels: Tensor, weights: Tensor, *, rounds: int = 1) -> Tensor:
     for _ in range(rounds):
         labels = weights.to(labels.dtype) @ labels
     return labels
-
-
-def align_words(
-    captions: Sequence[Sequence[int]],
-    clusters: Sequence[Sequence[int]],
-    *,
-    words: int,
-    kinds: int,
-    rounds: int = 10,
-) -> Tensor:
-    """IBM model 1 between the words of captions and the kinds of patches in their pictures.
-
-    Expectation maximisation finds which kind of patch tends to stand where a word is said, though
-    nobody ever told which patch the word means (Brown et al. 1993; for pictures Duygulu et al.
-    2002, "Object recognition as machine translation").
-
-    Args:
-        captions: Word indices of each picture.
-        clusters: Indices of the patch kinds in each picture, repeats count.
-        words: Number of words.
-        kinds: Number of patch kinds.
-        rounds: Of expectation maximisation.
-
-    Returns:
-        (kinds, words) probability of a word given a kind; rows sum to one.
-
-    Raises:
-        InputError: If the two lists differ in length.
-    """
-    if len(captions) != len(clusters):
-        raise InputError(
-            f"every picture needs words and patches, got {len(captions)} lists of words and "
-            f"{len(clusters)} of patches"
-        )
-    table = torch.full((kinds, words), 1 / words, dtype=torch.float64)
-    pairs = [
-        (torch.tensor(list(w)), torch.tensor(list(c)))
-        for w, c in zip(captions, clusters, strict=True)
-        if len(w) and len(c)
-    ]
-    for _ in range(rounds):
-        counts = torch.full_like(table, 1e-9)
-        for said, seen in pairs:
-            share = table[seen][:, said]
-            share = share / share.sum(0, keepdim=True)
-            rows = counts.new_zeros(kinds, len(said)).index_add_(0, seen, share)
-            counts.index_add_(1, said, rows)
-        table = counts / counts.sum(1, keepdim=True)
-    return table.float()

@@ -84,6 +84,19 @@ class SentenceTeacher:
             out[rows] = self._encode_tokens(ids, mask.float(), bf16)
         return out.clone()
 
+    def piece_means(self, texts: Sequence[str], *, batch_size: int = 4096) -> Tensor:
+        """Mean input embedding (P, E) of the pieces of each text, without the two end marks."""
+        rows = []
+        for begin in range(0, len(texts), batch_size):
+            ids, mask = self.tokenizer(texts[begin : begin + batch_size])
+            inner = mask.clone()
+            inner[:, 0] = 0
+            inner[torch.arange(len(mask)), mask.sum(1) - 1] = 0
+            inner = torch.where(inner.sum(1, keepdim=True) > 0, inner, mask).float()
+            total = (self.word_embeddings[ids] * inner[..., None]).sum(1)
+            rows.append(total / inner.sum(1, keepdim=True))
+        return torch.cat(rows)
+
     def _encode_tokens(self, ids: Tensor, mask: Tensor, bf16: bool) -> Tensor:
         table = "embeddings."
         x = self.word_embeddings[ids]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from dense.backbones import CLIPBackbone, DenseViT, last_block
+from dense.backbones import CLIPBackbone, DenseViT
 from dense.backbones.attention import TokenLayout, plain
 from dense.backbones.blocks import Block, run_block
 from dense.backbones.loading import build_model
@@ -21,8 +21,6 @@ from dense.backbones.weights import Config
 from dense.errors import InputError
 
 IMAGENET = PreprocessConfig((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-_VALUE = last_block("value")
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class StudentShape:
 
 
 def build_student(
-    shape: StudentShape = StudentShape(),  # noqa: B008  frozen
+    shape: StudentShape = StudentShape(),
     *,
     vision: Mapping[str, Tensor] | None = None,
     seed: int = 0,
@@ -139,7 +137,7 @@ def train_only(backbone: CLIPBackbone, *, start: int | None, text: bool = False)
     if start is None:
         return
     for name, parameter in backbone.vit.tower.visual.named_parameters():
-        head, _, tail = name.partition("resblocks.")
+        tail = name.partition("resblocks.")[2]
         number = int(tail.partition(".")[0]) if tail else None
         ending = number is None and ("ln_post" in name or name == "proj")
         learns = ending or start == 0 or (number is not None and number >= start)
@@ -148,29 +146,55 @@ def train_only(backbone: CLIPBackbone, *, start: int | None, text: bool = False)
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the tower says of pictures; unit rows in the joint space.
+    """What the tower says of pictures.
 
     Attributes:
-        class_token: (B, D).
-        patches: (B, N, D) of the last block as trained.
-        values: (B, N, D) of its value path (MaskCLIP), or ``None``.
+        class_token: (B, D) unit rows in the joint space.
+        patches: (B, N, D) unit rows, of the last block as trained.
+        values: (B, N, D) unit rows of its value path (MaskCLIP), or ``None``.
+        features: (B, T, C) all tokens after the final norm, at encoder width.
     """
 
     class_token: Tensor
     patches: Tensor
-    values: Tensor | None = None
+    values: Tensor | None
+    features: Tensor
 
 
-def run_prefix(vit: DenseViT, images: Tensor, blocks: int) -> Tensor:
+def run_prefix(vit: DenseViT, images: Tensor, blocks: int, *, precision: str = "fp32") -> Tensor:
     """Tokens (B, T, C) after the first `blocks` blocks. images (B, 3, h, w) preprocessed."""
     x = vit.tower.embed(images)
-    for block in vit.tower.blocks[:blocks]:
-        x = _run(vit, block, x)
-    return x
+    with autocast(images.device, precision):
+        for block in vit.tower.blocks[:blocks]:
+            x = _run(vit, block, x)
+    return x.float()
 
 
-def run_suffix(vit: DenseViT, tokens: Tensor, start: int, *, values: bool = False) -> Outputs:
-    """Run the blocks from `start` on.
+def check_precision(precision: str) -> str:
+    """Return the precision of a training step if it is known.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise InputError(f"training runs in fp32 or bf16, got {precision!r}")
+    return precision
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """bfloat16 autocast on any device, or nothing."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def run_suffix(
+    vit: DenseViT,
+    tokens: Tensor,
+    start: int,
+    *,
+    values: bool = False,
+    precision: str = "fp32",
+) -> Outputs:
+    """Run the blocks from `start` on, then norm and projection in fp32.
 
     Patches may be a subset (dropped patches make steps cheaper, FLIP, Li et al. 2023): positions
     are already in the tokens.
@@ -180,25 +204,42 @@ def run_suffix(vit: DenseViT, tokens: Tensor, start: int, *, values: bool = Fals
         tokens: (B, T, C) as `run_prefix` gives them.
         start: Number of blocks that have run.
         values: Also follow the value path of the last block.
+        precision: Of the blocks, ``"fp32"`` or ``"bf16"``.
+
+    Raises:
+        InputError: If the value path is asked for, but the last block has run.
     """
+    with autocast(tokens.device, precision):
+        whole, path = _run_blocks(vit, tokens, start, values)
     tower = vit.tower
-    layout = TokenLayout(tower.prefix, (1, tokens.shape[1] - tower.prefix))
+    whole = whole.float()
+    patches = tower.project(whole[:, tower.prefix :])
+    return Outputs(
+        F.normalize(tower.pool(whole), dim=-1),
+        F.normalize(patches, dim=-1),
+        None if path is None else F.normalize(tower.project(path.float()), dim=-1),
+        tower.norm(whole),
+    )
+
+
+def _run_blocks(
+    vit: DenseViT, tokens: Tensor, start: int, values: bool
+) -> tuple[Tensor, Tensor | None]:
+    tower = vit.tower
     x = tokens
+    if not values:
+        for block in tower.blocks[start:]:
+            x = _run(vit, block, x)
+        return x, None
+    if start == len(tower.blocks):
+        raise InputError("the value path needs the last block: start one block earlier")
     for block in tower.blocks[start:-1]:
         x = _run(vit, block, x)
-    if start == len(tower.blocks):
-        if values:
-            raise InputError("the value path needs the last block: start one block earlier")
-        return _outputs(vit, x, None)
-    last = tower.blocks[-1]
-    if not values:
-        return _outputs(vit, _run(vit, last, x), None)
+    last, layout = tower.blocks[-1], TokenLayout(tower.prefix, (1, x.shape[1] - tower.prefix))
     q, k, v = last.qkv(x)
     whole = x + last.attention_branch(plain(q, k, v, layout))
-    whole = whole + last.feed_forward(whole)
-    path = x + last.attention_branch(_VALUE.attention(q, k, v, layout))
-    path = path + last.feed_forward(path)
-    return _outputs(vit, whole, path[:, tower.prefix :])
+    path = (x + last.attention_branch(v))[:, tower.prefix :]
+    return whole + last.feed_forward(whole), path + last.feed_forward(path)
 
 
 def run_windows(vit: DenseViT, tokens: Tensor, start: int, windows: Tensor) -> Tensor:
@@ -224,15 +265,6 @@ def keep_patches(tokens: Tensor, index: Tensor, prefix: int) -> Tensor:
     """Keep the patches of `index` (B, n) and the class tokens. (B, T, C) → (B, prefix + n, C)."""
     chosen = torch.gather(tokens, 1, (index + prefix)[..., None].expand(-1, -1, tokens.shape[2]))
     return torch.cat([tokens[:, :prefix], chosen], dim=1)
-
-
-def _outputs(vit: DenseViT, whole: Tensor, values: Tensor | None) -> Outputs:
-    patches = vit.tower.project(whole[:, vit.tower.prefix :])
-    return Outputs(
-        F.normalize(vit.tower.pool(whole).float(), dim=-1),
-        F.normalize(patches.float(), dim=-1),
-        None if values is None else F.normalize(vit.tower.project(values).float(), dim=-1),
-    )
 
 
 def _run(vit: DenseViT, block: Block, x: Tensor) -> Tensor:

@@ -37,9 +37,7 @@ REFERENCE = {
     "kk": lambda q, k, v: softmax_mix(k, k, v),
     "vv": lambda q, k, v: softmax_mix(v, v, v),
     "qq+kk": lambda q, k, v: softmax_mix(q, q, v) + softmax_mix(k, k, v),
-    "qq+kk+vv": lambda q, k, v: (
-        softmax_mix(q, q, v) + softmax_mix(k, k, v) + softmax_mix(v, v, v)
-    ),
+    "qq+kk+vv": lambda q, k, v: softmax_mix(q, q, v) + softmax_mix(k, k, v) + softmax_mix(v, v, v),
     "neighbourhood": lambda q, k, v: softmax_mix(k, k, v, naclip_bias()),
 }
 
@@ -81,9 +79,7 @@ def test_variant(name: str, residual: bool, forward: bool) -> None:
         assert expected.std() > 0.1
         got = features.dense.flatten(2).transpose(1, 2)
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
-        torch.testing.assert_close(
-            features.class_token, vit(batch).class_token, atol=1e-5, rtol=0
-        )
+        torch.testing.assert_close(features.class_token, vit(batch).class_token, atol=1e-5, rtol=0)
 
 
 def test_every_variant_has_a_reference() -> None:

@@ -91,9 +91,9 @@ def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         pieces = vit.encode_windows(batch, windows)
         single = [vit.encode_windows(image[None], windows) for image in batch]
     for scale in range(2):
-        torch.testing.assert_close(pieces[scale], whole[scale], atol=2e-6, rtol=0)
+        torch.testing.assert_close(pieces[scale], whole[scale], atol=1e-5, rtol=0)
         apart = torch.cat([rows[scale] for rows in single])
-        torch.testing.assert_close(apart, whole[scale], atol=2e-6, rtol=0)
+        torch.testing.assert_close(apart, whole[scale], atol=1e-5, rtol=0)
 
 
 def test_ragged_masks_are_not_windows() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dense.backbones.recommended import Recommended
 from dense.cli.main import main
 from tests.helpers import photo, tiny_backbone
 
@@ -30,7 +31,9 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def backbone():
-    return tiny_backbone()
+    model = tiny_backbone()
+    model.recommended = Recommended(memory_layers=(-1,))
+    return model
 
 
 @pytest.fixture
@@ -38,11 +41,11 @@ def dense(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backbone: object
 ) -> Iterator[Run]:
     """Run `dense ...`; the embedded model is the tiny one, other names load as always."""
-    from dense import apps
+    from dense.apps import files
 
-    real = apps.load
+    real = files.load
     monkeypatch.setattr(
-        apps,
+        files,
         "load",
         lambda name, **options: backbone if name == "embedded" else real(name, **options),
     )

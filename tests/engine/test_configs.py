@@ -98,6 +98,30 @@ def test_segmentation_folder_runs(tmp_path: Path) -> None:
     assert (protocol["short_side"], protocol["classes"]) == (32, 2)
 
 
+def test_segmentor_choices() -> None:
+    backbone = tiny_backbone()
+    plain = {"backbone": backbone, "classes": ["cat", "dog"], "templates": "plain"}
+    method = factories.segmentor(**plain)
+    assert (method.block, method.short_side) == (
+        backbone.recommended.block,
+        backbone.recommended.short_side,
+    )
+    method = factories.segmentor(
+        **plain, attention="plain", residual=False, short_side="original", background=["sky"]
+    )
+    assert method.describe()["attention"] == "plain"
+    assert (method.block.residual, method.short_side) == (False, None)
+    assert method.classifier.class_names == ("background", "cat", "dog")
+    method = factories.segmentor(
+        **{**plain, "classes": ["background", "tvmonitor"]},
+        background=["sky", "road"],
+        words={"tvmonitor": "television; screen"},
+    )
+    assert method.classifier.class_names == ("background", "television")
+    assert method.classifier.class_index is not None
+    assert method.classifier.class_index.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "shots", "method"),
     [

@@ -1,0 +1,271 @@
+"""Train the image tower of a small CLIP from pictures with words and a teacher's pseudo-labels."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from dense.backbones import CLIPBackbone
+from dense.errors import InputError
+from dense.structures import Size
+from dense.training import losses
+from dense.training.items import TrainingItem, stacked
+from dense.training.pseudo_labels import affinity, smooth
+from dense.training.settings import StepSettings, Terms
+from dense.training.state_terms import StateTerms
+from dense.training.student import (
+    Outputs,
+    check_precision,
+    keep_patches,
+    run_prefix,
+    run_suffix,
+    train_only,
+)
+from dense.training.teacher_targets import TeacherTargets
+from dense.training.terms import (
+    TeacherView,
+    dense_terms,
+    gather_patches,
+    global_terms,
+    word_terms,
+)
+from dense.training.text_table import TextTable
+
+DEFAULT = StepSettings()
+
+
+class ImageTextTraining(nn.Module):
+    """Contrastive, distilled, dense and state losses in one trainable method.
+
+    Args:
+        backbone: The CLIP that learns.
+        terms: Weights of the losses.
+        settings: What a step costs and sees.
+        texts: Fixed text features of everything said in the data; ``None`` runs the text tower.
+        class_names: Distinct class names of the data, for `terms.classes`.
+        teacher: For the teacher's terms.
+        words: (V, D) text features of the aligned words, for `terms.words`.
+        states: For `terms.states`.
+
+    Raises:
+        InputError: If a term has a weight but nothing to learn from.
+    """
+
+    step: Tensor
+    classes: Tensor | None
+
+    def __init__(
+        self,
+        backbone: CLIPBackbone,
+        terms: Terms,
+        settings: StepSettings = DEFAULT,
+        *,
+        texts: TextTable | None = None,
+        class_names: Sequence[str] = (),
+        teacher: TeacherTargets | None = None,
+        words: Tensor | None = None,
+        states: StateTerms | None = None,
+    ) -> None:
+        super().__init__()
+        check_precision(settings.precision)
+        self.backbone = backbone
+        self.terms = terms
+        self.settings = settings
+        self.texts = texts
+        self.class_names = tuple(class_names)
+        self.class_index = {name: number for number, name in enumerate(self.class_names)}
+        self.teacher = teacher
+        self.states = states
+        self._require_sources(words)
+        train_only(backbone, start=settings.start, text=settings.text)
+        backbone.vit.grad_checkpointing = settings.checkpointing
+        frozen = copy.deepcopy(backbone.vit).requires_grad_(False) if terms.anchor else None
+        self.anchor = frozen
+        width, rank = backbone.vit.tower.width, 0 if teacher is None else teacher.rank
+        use_head = rank and (terms.mimicry or terms.dense_mimicry)
+        self.head = nn.Linear(width, rank) if use_head else None
+        scale = settings.scale or backbone.logit_scale
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        named = texts(self.class_names) if texts is not None and terms.classes else None
+        self.register_buffer("classes", named, persistent=False)
+        self.register_buffer("words", words, persistent=False)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def loss(self, samples: Sequence[TrainingItem]) -> dict[str, Tensor]:
+        """Named losses of a batch; see `Terms`."""
+        generator = self._generator()
+        self.step += 1
+        tokens, grid = self._tokens(samples)
+        kept = self._choose(tokens, generator)
+        sparse = keep_patches(tokens, kept, self.backbone.vit.tower.prefix)
+        start, precision = self.settings.start, self.settings.precision
+        scale = self.log_scale.exp()
+        out = run_suffix(
+            self.backbone.vit, sparse, start, values=self.terms.values > 0, precision=precision
+        )
+        found = self._text_terms(out, samples, generator)
+        if self.teacher is not None:
+            texts = self.teacher.classifier(generator)
+            seen = TeacherView(*self._codes(self.teacher, samples, grid), texts)
+            found |= global_terms(self.teacher, self.terms, out, seen, scale, self.head)
+            smoothed = self._smoothed(seen.dense, tokens)
+            if smoothed is not None:
+                chosen = kept[:, : self.settings.dense_patches]
+                target = gather_patches(smoothed, chosen)
+                found |= dense_terms(self.teacher, self.terms, out, target, texts, scale, self.head)
+        if self.terms.words and self.words is not None:
+            found |= word_terms(self.terms, out, samples, kept, self.words, scale)
+        if self.anchor is not None:
+            found["loss_anchor"] = self.terms.anchor * self._anchor_term(out, sparse)
+        pairs = [item.pair for item in samples if item.pair is not None]
+        if self.states is not None and pairs:
+            both = self._pair_tokens([p.images for p in pairs], [p.tokens for p in pairs])
+            parts = self.states(self.backbone.vit, both, pairs, start, grid, generator, precision)
+            found |= {name: self.terms.states * value for name, value in parts.items()}
+        return found
+
+    def finished(self) -> CLIPBackbone:
+        """The CLIP as it is to be used: with the learned scale as its own."""
+        with torch.no_grad():
+            self.backbone.model.logit_scale.copy_(self.log_scale)  # type: ignore[union-attr, operator, arg-type]
+        return self.backbone
+
+    def describe(self) -> dict[str, object]:
+        """Protocol card: the losses and settings that are in use."""
+        used = {name: weight for name, weight in asdict(self.terms).items() if weight}
+        return {"method": "image-text training", **used, **asdict(self.settings)}
+
+    def _require_sources(self, words: Tensor | None) -> None:
+        terms, teacher = self.terms, self.teacher
+        by_teacher = (
+            terms.teacher, terms.mimicry, terms.regression, terms.dense, terms.dense_mimicry,
+            terms.dense_regression, terms.mil,
+        )  # fmt: skip
+        for name, wanted, present in (
+            ("teacher", any(by_teacher), teacher is not None),
+            ("states", terms.states, self.states is not None),
+            ("words", terms.words, words is not None),
+            ("class_names and texts", terms.classes, self.class_names and self.texts is not None),
+        ):
+            if wanted and not present:
+                raise InputError(f"these terms need {name}: pass it, or set their weight to 0")
+
+    def _generator(self) -> Generator:
+        rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+        seed = (self.settings.seed * 1_000_003 + int(self.step)) * 1_009 + rank
+        return torch.Generator().manual_seed(seed % 2**63)
+
+    def _tokens(self, samples: Sequence[TrainingItem]) -> tuple[Tensor, Size]:
+        """Tokens that enter the first learning block, and the grid of their patches."""
+        vit, device = self.backbone.vit, self.backbone.device
+        cached = stacked([item.tokens for item in samples])
+        if cached is not None:
+            side = round((cached.shape[1] - vit.tower.prefix) ** 0.5)
+            return cached.to(device), (side, side)
+        size = self._input_size
+        images = [item.image for item in samples if item.image is not None]
+        if len(images) != len(samples):
+            raise InputError("a batch must hold pictures alone or cached tokens alone")
+        grid = (size[0] // vit.patch_size[0], size[1] // vit.patch_size[1])
+        return self._run_prefix(images), grid
+
+    @property
+    def _input_size(self) -> Size:
+        return self.settings.input_size or self.backbone.image_size
+
+    def _run_prefix(self, images: Sequence[object]) -> Tensor:
+        preprocess, size = self.backbone.preprocess, self._input_size
+        pictures = [preprocess.to_tensor(preprocess.resize(image, size)) for image in images]  # type: ignore[arg-type]
+        start = self.settings.start
+        with torch.set_grad_enabled(start == 0 and torch.is_grad_enabled()):
+            return run_prefix(
+                self.backbone.vit,
+                self.backbone.to_batch(pictures),
+                start,
+                precision=self.settings.precision,
+            )
+
+    def _pair_tokens(self, images: Sequence[object], tokens: Sequence[Tensor | None]) -> Tensor:
+        """(2 P, T, C): intact and damaged in turn."""
+        cached = stacked(tokens)
+        if cached is not None:
+            return cached.flatten(0, 1).to(self.backbone.device)
+        return self._run_prefix([picture for pair in images for picture in pair])  # type: ignore[attr-defined]
+
+    def _choose(self, tokens: Tensor, generator: Generator) -> Tensor:
+        """(B, n) indices of the patches that are kept."""
+        patches = tokens.shape[1] - self.backbone.vit.tower.prefix
+        count = patches if self.settings.keep is None else min(self.settings.keep, patches)
+        draw = torch.rand(len(tokens), patches, generator=generator)
+        return draw.argsort(1)[:, :count].to(tokens.device)
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        if self.texts is not None:
+            return self.texts(texts)
+        from dense.backbones.text import encode_tokens
+
+        tokens = self.backbone.tokenizer(list(texts)).to(self.backbone.device)
+        with torch.set_grad_enabled(self.settings.text and torch.is_grad_enabled()):
+            return F.normalize(encode_tokens(self.backbone.model, tokens).float(), dim=-1)
+
+    def _text_terms(
+        self, out: Outputs, samples: Sequence[TrainingItem], generator: Generator
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        scale, batch, terms = self.log_scale.exp(), len(samples), self.terms
+        named = [i for i, item in enumerate(samples) if item.texts[0] in self.class_index]
+        if terms.classes and named and self.classes is not None:
+            labels = torch.tensor([self.class_index[samples[i].texts[0]] for i in named])
+            value = losses.class_cross_entropy(
+                out.class_token[named], self.classes, scale, labels.to(out.class_token.device)
+            )
+            found["loss_classes"] = terms.classes * value * (len(named) / batch)
+        told = [i for i in range(batch) if i not in set(named) or not terms.classes]
+        if terms.captions and len(told) > 1:
+            texts = self._encode([_pick(samples[i].texts, generator) for i in told])
+            value = losses.contrastive(out.class_token[told], texts, scale)
+            found["loss_captions"] = terms.captions * value
+        return found
+
+    def _codes(
+        self, teacher: TeacherTargets, samples: Sequence[TrainingItem], grid: Size
+    ) -> tuple[Tensor, Tensor | None]:
+        device = self.backbone.device
+        codes = stacked([item.codes for item in samples])
+        dense = stacked([item.dense_codes for item in samples])
+        if codes is not None:
+            return codes.to(device), None if dense is None else dense.to(device)
+        images = [torch.from_numpy(item.image) for item in samples if item.image is not None]
+        if len(images) != len(samples):
+            raise InputError("cached items must carry the teacher's codes")
+        return teacher.look(torch.stack(images).permute(0, 3, 1, 2).to(device), grid)
+
+    def _smoothed(self, dense: Tensor | None, tokens: Tensor) -> Tensor | None:
+        terms = self.terms
+        if dense is None or not (terms.dense or terms.dense_mimicry or terms.dense_regression):
+            return None
+        patches = tokens[:, self.backbone.vit.tower.prefix :].detach()
+        return smooth(dense, affinity(patches))
+
+    def _anchor_term(self, out: Outputs, tokens: Tensor) -> Tensor:
+        if self.anchor is None:
+            return out.class_token.new_zeros(())
+        with torch.no_grad():
+            before = run_suffix(
+                self.anchor, tokens.detach(), self.settings.start, precision=self.settings.precision
+            )
+        token = losses.mimicry(out.class_token, before.class_token)
+        return token + losses.mimicry(out.patches, before.patches)
+
+
+def _pick(texts: Sequence[str], generator: Generator) -> str:
+    """The main text, or now and then another one."""
+    if float(torch.rand((), generator=generator)) < 0.4:
+        return texts[int(torch.randint(len(texts), (), generator=generator))]
+    return texts[0]

@@ -1,0 +1,191 @@
+"""The model card: each task against a value worked out another way, and the whole table."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dense.backbones import last_block
+from dense.backbones.preprocess import fit_short_side
+from dense.classifier import build_text_classifier
+from dense.cli.main import main
+from dense.datasets import SegmentationFolder
+from dense.errors import InputError
+from dense.evaluation.card import CardRow, CardSources, make_card, to_markdown
+from dense.evaluation.classification import (
+    classify_boxes,
+    classify_pictures,
+    read_labelled,
+    roi_mean,
+)
+from dense.evaluation.inspection import inspect_category
+from dense.evaluation.segmentation import present_classes, segment_folder
+from dense.structures import AnomalyResult, Sample
+from tests.datasets.made import make_category, make_detection, make_segmentation, write
+from tests.helpers import photo, tiny_backbone
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    for number, name in enumerate(("cat", "dog", "tree_frog")):
+        for copy in range(2):
+            write(tmp_path / "labelled" / name / f"{copy}.png", photo(seed=2 * number + copy))
+    return tmp_path / "labelled"
+
+
+def test_zero_shot_accuracy_equals_a_loop_over_single_pictures(labelled: Path) -> None:
+    backbone = tiny_backbone()
+    pictures = read_labelled(labelled)
+    assert pictures.class_names == ("cat", "dog", "tree frog")
+    weights = build_text_classifier(backbone, pictures.class_names, templates="short").weights
+    hits = []
+    for path, label in zip(pictures.paths, pictures.labels, strict=True):
+        from dense.images import read_image
+
+        image = backbone.preprocess.resize(read_image(path), backbone.image_size)
+        with torch.no_grad():
+            tensor = backbone.preprocess.to_tensor(image)[None]
+            feature = backbone.model.encode_image(tensor)[0]
+        hits.append(int((weights @ feature).argmax()) == label)
+    scores = classify_pictures(backbone, pictures, templates="short", batch_size=4)
+    assert scores["top1"] == pytest.approx(100 * np.mean(hits))
+    assert scores["top5"] == 100
+    assert scores["count"] == 6
+
+
+def test_labels_from_jsonl_and_imagenet_names(labelled: Path, tmp_path: Path) -> None:
+    rows = [
+        {"file": "labelled/cat/0.png", "texts": ["tabby cat"]},
+        {"file": "labelled/dog/0.png", "texts": ["no such class"]},
+    ]
+    listing = tmp_path / "photos.jsonl"
+    listing.write_text("\n".join(map(json.dumps, rows)))
+    assert read_labelled(listing).class_names == ("no such class", "tabby cat")
+    pictures = read_labelled(listing, imagenet=True)
+    assert len(pictures.paths) == 1 and len(pictures.class_names) > 990
+    assert pictures.class_names[pictures.labels[0]] == "tabby cat"
+
+
+def test_broken_listing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"file": "a.png"}')
+    with pytest.raises(InputError, match="as labelled pictures"):
+        read_labelled(tmp_path / "bad.jsonl")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no labelled pictures"):
+        read_labelled(tmp_path / "empty")
+
+
+def test_roi_mean_of_a_constant_and_of_halves() -> None:
+    dense = torch.zeros(1, 2, 4, 8)
+    dense[:, 0] = 3.0
+    dense[:, 1, :, 4:] = 1.0
+    boxes = torch.tensor([[0.0, 0, 40, 40], [40, 0, 80, 40], [0, 0, 80, 40]])
+    pooled = roi_mean(dense, boxes, (4 / 40, 8 / 80))
+    torch.testing.assert_close(pooled[:, 0], torch.full((3,), 3.0))
+    assert pooled[0, 1] < 0.05 and pooled[1, 1] > 0.95
+    assert float(pooled[2, 1]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_box_accuracy_of_a_box_that_is_the_whole_picture() -> None:
+    """Pooled features of a picture-wide box are near the mean of its dense features."""
+    backbone = tiny_backbone()
+    image = photo(32, 32, 5)
+    block = last_block("value")
+    size = fit_short_side((32, 32), 32, backbone.patch_size)
+    batch = backbone.preprocess.to_tensor(backbone.preprocess.resize(image, size))[None]
+    with torch.no_grad():
+        mean = backbone.vit(batch, block).dense.mean((2, 3))
+    classifier = build_text_classifier(backbone, ["cat", "dog", "sky"], templates="short")
+    guess = int((F.normalize(mean, dim=-1) @ classifier.weights.T).argmax())
+    boxes = np.array([[0, 0, 32, 32]], np.float32)
+    sample = Sample(image, boxes=boxes, box_labels=np.array([guess]))
+    scores = classify_boxes(backbone, [sample], classifier, block, short_side=32)
+    assert scores["top1"] == scores["mean_top1"] == 100
+    with pytest.raises(InputError, match="no boxes"):
+        classify_boxes(backbone, [Sample(image)], classifier, block)
+
+
+def test_segmentation_counts_only_the_chosen_classes(tmp_path: Path) -> None:
+    folder = SegmentationFolder(make_segmentation(tmp_path))
+    assert present_classes(folder) == [0, 1]
+    backbone = tiny_backbone()
+    scores = segment_folder(
+        backbone, folder, last_block("value"), short_side=32, templates="plain"
+    )
+    assert 0 <= scores["miou"] <= scores["macc"] + 1e-9 <= 100
+    with pytest.raises(InputError, match="at least 2 classes"):
+        segment_folder(backbone, folder, last_block("value"), classes=[0])
+
+
+class Oracle:
+    """Scores a picture by whether its mask has a defect, and its pixels by the mask."""
+
+    def __init__(self) -> None:
+        self.support: list[Sample] = []
+
+    def fit(self, support: list[Sample]) -> None:
+        self.support = list(support)
+
+    def predict(self, samples: list[Sample]) -> list[AnomalyResult]:
+        return [
+            AnomalyResult(np.asarray(s.mask, np.float32), float(np.asarray(s.mask).any()))
+            for s in samples
+        ]
+
+
+def test_a_perfect_inspector_scores_hundred_and_gets_its_shots(tmp_path: Path) -> None:
+    make_category(tmp_path / "nut")
+    oracle = Oracle()
+    scores = inspect_category(oracle, str(tmp_path), "nut", shots=3, seed=1)
+    assert scores["image_auroc"] == scores["pixel_auroc"] == scores["aupro"] == 100
+    assert len(oracle.support) == 3
+    assert all("train" in str(s.image_path) for s in oracle.support)
+
+
+def test_the_whole_card_has_every_task(tmp_path: Path, labelled: Path) -> None:
+    make_segmentation(tmp_path / "seg")
+    make_detection(tmp_path / "det")
+    make_category(tmp_path / "parts" / "nut")
+    sources = CardSources([labelled], [tmp_path / "seg"], [tmp_path / "det"], [tmp_path / "parts"])
+    lines: list[str] = []
+    rows = make_card(
+        tiny_backbone(), sources, shots=(0, 1), seeds=2, short_side=32, progress=lines.append
+    )
+    assert {row.task for row in rows} == {
+        "speed",
+        "classification",
+        "segmentation",
+        "regions",
+        "inspection",
+    }
+    assert {row.setting for row in rows if row.task == "inspection"} == {
+        f"{way}, {shots}-shot" for way in ("patches", "windows") for shots in (0, 1)
+    }
+    assert len(lines) == 5
+    assert all(0 <= row.value <= 100 for row in rows)
+
+
+def test_a_card_without_data_is_refused() -> None:
+    with pytest.raises(InputError, match="the card needs data"):
+        make_card(tiny_backbone(), CardSources())
+
+
+def test_markdown_of_a_row() -> None:
+    rows = [CardRow("inspection", "nut", "patches, 4-shot", "image_auroc", 91.26, 1.04)]
+    assert "| inspection | nut | patches, 4-shot | image_auroc | 91.3 ± 1.0 |" in to_markdown(rows)
+
+
+def test_command_writes_the_card(
+    tmp_path: Path, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dense.backbones.load", lambda *_, **__: tiny_backbone())
+    out, table = tmp_path / "card.json", tmp_path / "card.md"
+    arguments = ["models", "card", "tiny", "--classification", str(labelled)]
+    assert main([*arguments, "--json", str(out), "--markdown", str(table)]) == 0
+    content = json.loads(out.read_text())
+    assert {row["metric"] for row in content["rows"]} == {"seconds", "top1", "top5", "ece"}
+    assert table.read_text().startswith("| task | data |")
+    assert main(["models", "card", "tiny", "--product", "nonsense"]) == 2

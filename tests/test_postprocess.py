@@ -1,0 +1,83 @@
+"""Patch scores → classes at original size, in strips."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dense import postprocess
+from dense.postprocess import segment_map, undecided_index
+from dense.structures import TextClassifier
+
+
+def classifier(classes: int, **options: object) -> TextClassifier:
+    names = tuple(f"c{number}" for number in range(classes))
+    return TextClassifier(torch.eye(classes), names, **options)
+
+
+def whole(similarity: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
+    """The same in one piece, through PyTorch's own resize."""
+    resized = F.interpolate(similarity[None], size, mode="bilinear", align_corners=False)[0]
+    return (resized * scale).softmax(0)
+
+
+@pytest.mark.parametrize("size", [(37, 50), (4, 5), (3, 2), (1, 1), (200, 1)])
+def test_strips_equal_the_whole(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    similarity = torch.rand(3, 4, 5)
+    monkeypatch.setattr(postprocess, "STRIP_BYTES", 4 * 3 * size[1] * 7)
+    got = segment_map(similarity, size, classifier(3, logit_scale=10.0))
+    probability, index = whole(similarity, size, 10.0).max(0)
+    assert got.class_map.shape == size
+    np.testing.assert_allclose(got.confidence, probability.numpy(), atol=2e-5)
+    clear = whole(similarity, size, 10.0).topk(2, 0).values.diff(dim=0)[0].abs() > 1e-4
+    assert np.array_equal(got.class_map[clear.numpy()], index.numpy()[clear.numpy()])
+
+
+def test_shares_of_the_picture() -> None:
+    similarity = torch.tensor([[[1.0, 1.0, 1.0, 0.0]], [[0.0, 0.0, 0.0, 1.0]]])
+    got = segment_map(similarity, (1, 4), classifier(2))
+    assert got.class_map.tolist() == [[0, 0, 0, 1]]
+    assert got.scores.tolist() == pytest.approx([0.75, 0.25])
+    assert got.class_names == ("c0", "c1")
+
+
+def test_threshold_without_background_is_undecided() -> None:
+    similarity = torch.tensor([[[0.30, 0.10]], [[0.10, 0.101]]])
+    got = segment_map(similarity, (1, 2), classifier(2), threshold=0.9)
+    assert got.class_map.tolist() == [[0, 255]]
+    assert got.scores.tolist() == pytest.approx([0.5, 0.0])
+
+
+def test_threshold_with_background() -> None:
+    similarity = torch.tensor([[[0.30, 0.10]], [[0.10, 0.101]]])
+    got = segment_map(similarity, (1, 2), classifier(2, background=1), threshold=0.9)
+    assert got.class_map.tolist() == [[0, 1]]
+
+
+def test_undecided_is_never_a_class() -> None:
+    assert undecided_index(255) == 255
+    assert undecided_index(256) == 65535
+    similarity = torch.zeros(300, 1, 1)
+    similarity[255] = 1.0
+    got = segment_map(similarity, (2, 2), classifier(300))
+    assert (got.class_map == 255).all()
+    assert got.scores[255] == 1.0
+    low = segment_map(torch.zeros(300, 1, 1), (2, 2), classifier(300), threshold=0.5)
+    assert (low.class_map == 65535).all()
+    assert low.scores.sum() == 0
+
+
+def test_a_thousand_classes_stay_within_the_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = 0
+    original = postprocess.class_probabilities
+
+    def spy(logits: torch.Tensor, vocabulary: TextClassifier) -> torch.Tensor:
+        nonlocal largest
+        largest = max(largest, logits.numel() * 4)
+        return original(logits, vocabulary)
+
+    monkeypatch.setattr(postprocess, "class_probabilities", spy)
+    monkeypatch.setattr(postprocess, "STRIP_BYTES", 1 << 20)
+    got = segment_map(torch.rand(1000, 4, 4), (96, 128), classifier(1000))
+    assert got.class_map.shape == (96, 128)
+    assert 0 < largest <= 1 << 20
