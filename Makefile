@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 BASE := $(VENV)/.dense-base-$(KEY)
 FULL := $(VENV)/.dense-full-$(KEY)
-INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq $(PIP_ARGS) -c constraints.txt
 
 .PHONY: help demo test lint clean distclean
 .DELETE_ON_ERROR:

@@ -67,9 +67,8 @@ def _roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    from torchvision.ops import roi_align as module
-
-    in_python = inspect.unwrap(module._roi_align)  # the wrapper compiles for minutes
+    module = importlib.import_module("torchvision.ops.roi_align")  # the package hides its name
+    in_python = inspect.unwrap(module._roi_align)  # the wrapper compiles, which takes minutes
     return in_python(
         features, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, aligned
     )

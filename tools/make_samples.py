@@ -22,7 +22,8 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 TILE = 170
-PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
+PHOTOS = ("chelsea.png", "coffee.png")
+FLICKR = ("china.jpg", "flower.jpg")
 SURFACES = {"brick paving": ("brick.png", "crack"), "gravel": ("gravel.png", "stain")}
 SUPPORT, GOOD, BAD = (0, 2, 6, 8), (3,), (4, 5)
 
@@ -84,8 +85,9 @@ def _make_photos(out: Path) -> None:
         picture = np.asarray(Image.open(data / name).convert("RGB"))
         _save(out / "photos" / f"{Path(name).stem}.jpg", picture)
     images = Path(sklearn.__file__).parent / "datasets" / "images"
-    picture = np.asarray(Image.open(images / "china.jpg").convert("RGB"))
-    _save(out / "photos" / "china.jpg", picture)
+    for name in FLICKR:
+        picture = np.asarray(Image.open(images / name).convert("RGB"))
+        _save(out / "photos" / name, picture)
 
 
 def _make_surfaces(out: Path, seed: int) -> None:

@@ -24,6 +24,7 @@ from dense.engine.export_hook import ExportHook
 from dense.engine.factories import clip
 from dense.engine.image_stage import adaptation, item_loader, picture_items
 from dense.engine.model import RunnerModel
+from dense.engine.optim import LearnableParameters
 from dense.training.settings import StepSettings, Terms
 
 data_root = "data/my_photos"
@@ -54,8 +55,8 @@ train_dataloader = dict(
 )
 optim_wrapper = dict(
     type=OptimWrapper,
+    constructor=LearnableParameters,
     optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.05, betas=(0.9, 0.98)),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0),
 )
 param_scheduler = [

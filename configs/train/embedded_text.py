@@ -16,12 +16,15 @@ from mmengine.config import read_base
 with read_base():
     from .._base_.training import *
 
+from mmengine.hooks import EMAHook
+from mmengine.model import MomentumAnnealingEMA
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from torch.optim import AdamW
 
 from dense.datasets.captions import captioned_folder
 from dense.engine.export_hook import ExportHook
 from dense.engine.model import RunnerModel
+from dense.engine.optim import LearnableParameters
 from dense.engine.text_stage import phrase_loader, phrase_targets, text_student
 from dense.training.phrases import PhraseCounts
 from dense.training.sentence_teacher import minilm
@@ -45,17 +48,24 @@ targets = dict(
 
 model = dict(
     type=RunnerModel,
-    method=dict(type=text_student, targets=targets, shape=shape, shallow=96, precision="bf16"),
+    method=dict(
+        type=text_student, targets=targets, shape=shape, shallow=96, table=True, precision="bf16"
+    ),
 )
 train_dataloader = dict(type=phrase_loader, targets=targets, batch_size=256)
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=1.2e-3, weight_decay=0.02, betas=(0.9, 0.98)),
+    constructor=LearnableParameters,
+    optimizer=dict(type=AdamW, lr=1.4e-3, weight_decay=0.02, betas=(0.9, 0.98)),
     clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(rates={"token_embedding": 0.07}),
 )
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.02, by_epoch=False, end=60),
     dict(type=CosineAnnealingLR, eta_min_ratio=0.01, by_epoch=False, T_max=iterations),
 ]
 train_cfg.update(max_iters=iterations)
-custom_hooks = [dict(type=ExportHook, shape=shape)]
+custom_hooks = [
+    dict(type=EMAHook, ema_type=MomentumAnnealingEMA, momentum=0.005, gamma=10),
+    dict(type=ExportHook, shape=shape),
+]

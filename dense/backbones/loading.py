@@ -194,8 +194,8 @@ def _empty_model(model_cfg: Config) -> nn.Module:
         return build_model(model_cfg)
     with torch.device("meta"):
         model = build_model(model_cfg)
-    length = model.context_length
     if isinstance(model, CLIP) and model.attn_mask is not None:
+        length = model.context_length
         mask = torch.full((length, length), float("-inf")).triu(1)
         model.register_buffer("attn_mask", mask, persistent=False)
     return model

@@ -45,9 +45,9 @@ class PreprocessConfig:
 
     def to_tensor(self, image: NDArray[np.uint8]) -> Tensor:
         """(h, w, 3) uint8 → (3, h, w) float32, normalised."""
-        x = torch.tensor(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+        x = torch.tensor(np.ascontiguousarray(image)).permute(2, 0, 1).float()
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
-        return (x - mean) / std
+        return x.div_(255).sub_(mean).div_(std)  # in place: a large picture fills memory once
 
 
 def fit_short_side(size: Size, short_side: int, multiple: Size, longest: int | None = None) -> Size:

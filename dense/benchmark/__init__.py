@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from dense.errors import unknown_name
 
@@ -168,13 +169,29 @@ def _start_up(quick: bool) -> list[Row]:
 
 
 _MEMORY = """
-import resource, sys
-import numpy as np
+import sys
+from dense.benchmark import peak_memory
 from dense.benchmark.models import segment_large
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+base = peak_memory()
 segment_large(int(sys.argv[1]), sys.argv[2] == "quick")
-print(base, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(base, peak_memory())
 """
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes.
+
+    Linux hands `ru_maxrss` down from the parent process, so its own counter is preferred there.
+    """
+    import resource
+
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _memory(quick: bool) -> list[Row]:
@@ -182,8 +199,7 @@ def _memory(quick: bool) -> list[Row]:
     side = 1024 if quick else 4096
     command = [sys.executable, "-c", _MEMORY, str(side), "quick" if quick else "full"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    unit = 1024 if sys.platform != "darwin" else 1
-    base, peak = (int(value) * unit / 2**30 for value in done.stdout.split()[-2:])
+    base, peak = (int(value) / 2**30 for value in done.stdout.split()[-2:])
     note = f"libraries alone {base:.2f} GiB; {DENSE_MODEL} with weights, 21 classes"
     name = f"memory of a {side} x {side} picture"
     return [Row(name, f"{peak:.2f} GiB", "2.00 GiB", peak / 2, 1.0, note)]

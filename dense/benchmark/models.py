@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,12 +49,16 @@ def measure_forward(quick: bool) -> list[Row]:
     """Dense forward against open_clip's `encode_image` at the same tokens."""
     backbone = random_backbone(DENSE_MODEL, quick=quick)
     images = torch.randn(2, 3, *backbone.image_size)
-    peer = functools.partial(backbone.model.encode_image, images)  # type: ignore[arg-type]
+    model: Any = backbone.model
+
+    def peer() -> object:
+        return model.encode_image(images)
+
     repeats, bar = (3, None) if quick else (9, FORWARD_BAR)
     rows = []
     for name in ("plain", "value"):
-        block = last_block(name)
-        pairs = time_pairs(lambda block=block: backbone.vit(images, block), peer, repeats)
+        ours = functools.partial(backbone.vit, images, last_block(name))
+        pairs = time_pairs(ours, peer, repeats)
         note = f"open_clip encode_image, {backbone.name}, batch 2"
         rows.append(pair_row(f"dense forward, {name} attention", pairs, bar, note))
     return rows
@@ -150,11 +155,8 @@ def measure_linear(quick: bool) -> list[Row]:
     rows = []
     for tokens, width in ((197, 768), (1280, 896)):
         x, weight = torch.randn(tokens, width), torch.randn(4 * width, width)
-        pairs = time_pairs(
-            lambda x=x, w=weight: linear(x, w),
-            lambda x=x, w=weight: F.linear(x, w),
-            5 if quick else 15,
-        )
+        ours = functools.partial(linear, x, weight)
+        pairs = time_pairs(ours, functools.partial(F.linear, x, weight), 5 if quick else 15)
         rate = 2 * tokens * width * 4 * width / min(pairs.ours) / 1e9
         name = f"linear {tokens} x {width} -> {4 * width}"
         rows.append(pair_row(name, pairs, None, f"torch linear; ours {rate:.0f} GFLOP/s"))

@@ -34,7 +34,7 @@ def anomalib_winclip(clip: Any, product: str) -> Any:
     except ImportError:
         return None
 
-    class Peer(torch_model.WinClipModel):  # type: ignore[misc]
+    class Peer(torch_model.WinClipModel):
         def encode_image(self, batch: Tensor) -> Any:
             self.clip.visual.output_tokens = True  # only here: others share the tower
             try:

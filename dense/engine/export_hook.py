@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,11 +10,11 @@ import open_clip
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
-from safetensors import safe_open
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.export import save_checkpoint
 from dense.backbones.loading import ASSETS, EMBEDDED
+from dense.backbones.recommended import NOTE
 from dense.backbones.weights import Config, read_checkpoint
 from dense.engine.hooks import method_of
 from dense.errors import InputError
@@ -59,14 +58,14 @@ class ExportHook(Hook):
         notes: Mapping[str, str] | None = None,
     ) -> None:
         if shape is not None:
-            self.model_cfg = shape.model_cfg()
+            self.model_cfg, kept = shape.model_cfg(), {}
         elif model is not None:
-            self.model_cfg = model_config(model)
+            self.model_cfg, kept = model_description(model)
         else:
             raise InputError("the export needs the student's shape or the name of its model")
         self.packed = packed
         self.out = out
-        self.notes = dict(notes or {})
+        self.notes = {**kept, **(notes or {})}
 
     def after_train(self, runner: Runner) -> None:
         """Write the checkpoint (main process alone)."""
@@ -88,28 +87,24 @@ class ExportHook(Hook):
                 "std": list(preprocess.std),
                 "interpolation": preprocess.interpolation,
             },
-            notes={**backbone.settings, **self.notes},
+            notes=self.notes,
             packed=self.packed,
         )
         runner.logger.info(f"exported {path}")
 
 
-def model_config(name: str) -> Config:
-    """Configuration of a packaged model, an open_clip architecture, or a checkpoint file.
+def model_description(name: str) -> tuple[Config, dict[str, str]]:
+    """Configuration and recommendations of a packaged model, an architecture, or a checkpoint.
 
     Raises:
         InputError: If it is not known.
     """
     known = open_clip.get_model_config(name)
     if known:
-        return known
+        return known, {}
     path = ASSETS / f"{name}.safetensors" if name in EMBEDDED else Path(name)
-    if path.suffix == ".safetensors" and path.is_file():
-        with safe_open(path, framework="pt") as file:
-            notes = file.metadata() or {}
-        if "model_cfg" in notes:
-            return json.loads(notes["model_cfg"])
-    found = read_checkpoint(path).model_cfg
-    if found is None:
+    checkpoint = read_checkpoint(path)
+    if checkpoint.model_cfg is None:
         raise InputError(f"{name} does not describe its architecture")
-    return found
+    kept = {key: value for key, value in checkpoint.notes.items() if key == NOTE}
+    return checkpoint.model_cfg, kept

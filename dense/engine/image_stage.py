@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,12 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from dense.backbones import CLIPBackbone, load
+from dense.backbones import CLIPBackbone
 from dense.datasets.captions import CaptionDataset, CaptionRecord, class_names_of
 from dense.engine.augment import Augment
 from dense.engine.data import collate
 from dense.engine.model import default_device
-from dense.engine.text_stage import PhraseTargets, _Numbered, main_first
+from dense.engine.text_stage import PhraseTargets
+from dense.engine.train_common import Numbered, main_first
 from dense.errors import InputError
 from dense.methods.image_text import DEFAULT, ImageTextTraining
 from dense.prompts import SHORT_TEMPLATES, fill
@@ -27,64 +29,27 @@ from dense.training.build_caches import (
     cache_pictures,
     word_vocabulary,
 )
-from dense.training.datasets import CachedItems, CachedPairs, PictureItems, PicturePairs, WithPairs
+from dense.training.datasets import (
+    CachedItems,
+    CachedPairs,
+    Joined,
+    PictureItems,
+    PicturePairs,
+    WithPairs,
+)
 from dense.training.image_teacher import ImageTeacher
 from dense.training.items import TrainingItem
 from dense.training.phrases import imagenet_names
 from dense.training.settings import StepSettings, Terms
 from dense.training.state_terms import GENERIC, StateTerms, StateWeights
 from dense.training.states import DefectPairs
-from dense.training.student import StudentShape, build_student
 from dense.training.teacher_targets import TeacherTargets, class_classifiers
 from dense.training.text_table import Encoder, StateTable, TextTable
 from dense.training.views import ViewRule
-from dense.training.vision_onnx import read_onnx_vit
 from dense.training.words import EVERYDAY
 
-_SHAPE = StudentShape()
 _RULE = ViewRule()
 _STATES = StateWeights()
-
-
-def fresh_student(
-    shape: StudentShape = _SHAPE,
-    *,
-    vision: str | Path | None = None,
-    random: bool = False,
-    text: str | Path | None = None,
-    seed: int = 0,
-) -> CLIPBackbone:
-    """A student with the self-supervised image tower and a trained text tower.
-
-    Args:
-        shape: Its architecture.
-        vision: ONNX file of the tower, see `read_onnx_vit`; the installed package if ``None``.
-        random: Start from random blocks instead.
-        text: Checkpoint of the text stage; a random text tower if ``None``.
-        seed: Of what is random.
-
-    Raises:
-        InputError: If a part does not fit.
-    """
-    tower = None if random else read_onnx_vit(vision)
-    backbone = build_student(shape, vision=tower, seed=seed)
-    if text is not None:
-        copy_text_tower(load(str(text)), backbone)
-    return backbone.to(default_device())
-
-
-def copy_text_tower(source: CLIPBackbone, target: CLIPBackbone) -> None:
-    """Copy everything but the image tower.
-
-    Raises:
-        InputError: If the towers differ in shape.
-    """
-    state, own = source.model.state_dict(), target.model.state_dict()
-    taken = {key: value for key, value in state.items() if not key.startswith("visual.")}
-    wrong = [key for key, value in taken.items() if own.get(key, value).shape != value.shape]
-    if wrong:
-        raise InputError(f"the text towers differ: {len(wrong)} tensors, the first is {wrong[0]}")
-    target.model.load_state_dict({**own, **taken})
 
 
 def cached_items(
@@ -97,8 +62,9 @@ def cached_items(
     rules: Sequence[ViewRule] = (_RULE,),
     teacher: ImageTeacher | None = None,
     words: bool = False,
-    pairs: DefectPairs | None = None,
+    pairs: Sequence[DefectPairs] = (),
     every: int = 5,
+    windows: Sequence[int] = (3, 2),
     precision: str = "bf16",
 ) -> Dataset[TrainingItem]:
     """Items from caches, which are filled first if need be (resumed where they stopped).
@@ -112,8 +78,9 @@ def cached_items(
         rules: One view of each picture for each rule.
         teacher: For the codes.
         words: Align words with patches, too.
-        pairs: Intact and damaged things.
+        pairs: Intact and damaged things, maybe of several sizes.
         every: One pair in this many items.
+        windows: Sides of windows of the pairs that are kept, too.
         precision: Of the frozen blocks.
     """
     records, folder = captions.records, Path(cache_dir)
@@ -133,20 +100,25 @@ def cached_items(
         return CachedItems(records, cache, words=found)
 
     views = [main_first(lambda rule=rule: view(rule)) for rule in rules]  # type: ignore[misc]
-    items = views[0] if len(views) == 1 else _Joined(views)
-    if pairs is None:
+    items = views[0] if len(views) == 1 else Joined(views)
+    if not pairs:
         return items
-    made = main_first(
-        lambda: cache_pairs(pairs, backbone, folder, start=start, precision=precision)
-    )
-    return WithPairs(items, CachedPairs(pairs.names, made), every=every)
+
+    def made(drawn: DefectPairs) -> CachedPairs:
+        cache = cache_pairs(
+            drawn, backbone, folder, start=start, windows=windows, precision=precision
+        )
+        return CachedPairs(drawn.names, cache)
+
+    pools = [main_first(lambda drawn=drawn: made(drawn)) for drawn in pairs]  # type: ignore[misc]
+    return WithPairs(items, Joined(pools), every=every)
 
 
 def picture_items(
     captions: CaptionDataset,
     augment: Augment,
     *,
-    pairs: DefectPairs | None = None,
+    pairs: Sequence[DefectPairs] = (),
     grid: Size = (16, 16),
     every: int = 5,
 ) -> Dataset[TrainingItem]:
@@ -160,14 +132,16 @@ def picture_items(
         every: One pair in this many items.
     """
     items = PictureItems(captions, augment)  # type: ignore[arg-type]
-    return items if pairs is None else WithPairs(items, PicturePairs(pairs, grid), every=every)
+    if not pairs:
+        return items
+    return WithPairs(items, Joined([PicturePairs(drawn, grid) for drawn in pairs]), every=every)
 
 
 def item_loader(
     items: Dataset[TrainingItem], *, batch_size: int = 48, num_workers: int = 0, seed: int = 0
 ) -> DataLoader[TrainingItem]:
     """Loader for training, shuffled by seed and epoch, equal shares for all processes."""
-    numbered = _Numbered(items)
+    numbered = Numbered(items)
     return DataLoader(
         numbered,
         batch_size=batch_size,
@@ -187,7 +161,7 @@ def image_student(
     texts: PhraseTargets | None = None,
     teacher: ImageTeacher | None = None,
     run_teacher: bool = False,
-    pairs: DefectPairs | None = None,
+    pairs: Sequence[DefectPairs] = (),
     states: StateWeights = _STATES,
 ) -> ImageTextTraining:
     """Put the training of an image tower together.
@@ -247,34 +221,21 @@ def adaptation(
     Raises:
         InputError: If the tower has fewer blocks.
     """
-    from dataclasses import replace
-
     blocks = backbone.vit.num_blocks
     if not 0 <= learn <= blocks:
         raise InputError(f"the tower has {blocks} blocks, cannot train the last {learn}")
     return image_student(backbone, captions, terms, replace(settings, start=blocks - learn))
 
 
-def records_of(captions: CaptionDataset, *, kinds: Sequence[str]) -> list[CaptionRecord]:
-    """Records of some kinds, e.g. photos of one named thing to damage."""
-    return [record for record in captions.records if record.kind in kinds]
-
-
-class _Joined(Dataset[TrainingItem]):
-    """Several data sets one after the other."""
-
-    def __init__(self, parts: Sequence[CachedItems]) -> None:
-        self.parts = list(parts)
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
-
-    def __getitem__(self, index: int) -> TrainingItem:
-        for part in self.parts:
-            if index < len(part):
-                return part[index]
-            index -= len(part)
-        raise IndexError(index)
+def records_of(
+    captions: CaptionDataset, *, kinds: Sequence[str], sources: Sequence[str] = ()
+) -> list[CaptionRecord]:
+    """Records of some kinds and sources (all, if none is named), e.g. photos of single objects."""
+    return [
+        record
+        for record in captions.records
+        if record.kind in kinds and (not sources or record.source in sources)
+    ]
 
 
 def _prompted(encode: Encoder, names: Sequence[str], wanted: bool) -> Encoder:
@@ -293,19 +254,25 @@ def _prompted(encode: Encoder, names: Sequence[str], wanted: bool) -> Encoder:
 
 
 def _word_features(records: Sequence[CaptionRecord], encode: Encoder) -> Tensor:
-    """(V, D): the aligned words first, then other everyday words as alternatives."""
+    """(2, V, D): the aligned words first, then other everyday words as alternatives.
+
+    The first version are the bare words, the second their mean over templates.
+    """
     words, _ = word_vocabulary(records)
-    others = sorted(set(EVERYDAY) - set(words))
-    return F.normalize(encode([*words, *others]).float(), dim=-1).cpu()
+    names = [*words, *sorted(set(EVERYDAY) - set(words))]
+    bare = F.normalize(encode(names).float(), dim=-1)
+    forms = encode([form for name in names for form in fill(SHORT_TEMPLATES, name)])
+    mean = F.normalize(forms.float(), dim=-1).view(len(names), len(SHORT_TEMPLATES), -1).mean(1)
+    return torch.stack([bare, F.normalize(mean, dim=-1)]).cpu()
 
 
 def _state_terms(
     encode: Callable[[Sequence[str]], Tensor],
-    pairs: DefectPairs | None,
+    pairs: Sequence[DefectPairs],
     weights: StateWeights,
     settings: StepSettings,
 ) -> StateTerms:
-    names = {*GENERIC, *(() if pairs is None else pairs.names)}
+    names = {*GENERIC, *(name for drawn in pairs for name in drawn.names)}
     with torch.no_grad():
         table = StateTable(encode, names)
     return StateTerms(table, weights, keep=settings.keep)

@@ -6,16 +6,18 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+import open_clip
 import torch
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import get_dist_info
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dense.datasets.captions import CaptionDataset, CaptionRecord
+from dense.engine.data import collate
 from dense.engine.model import default_device
+from dense.engine.train_common import Numbered, main_first
 from dense.methods.text_distillation import Phrase, TextDistillation
 from dense.prompts import SHORT_TEMPLATES, fill
 from dense.training.build_caches import cache_phrases
@@ -32,23 +34,11 @@ from dense.training.sentence_teacher import SentenceTeacher
 from dense.training.student import StudentShape, build_student
 from dense.training.token_table import token_strings, token_table
 
-Value = TypeVar("Value")
-
 CONTEXT = 48
 """Tokens of a training phrase; longer ones are cut."""
 
 _COUNTS = PhraseCounts()
 _SHAPE = StudentShape()
-
-
-def main_first(make: Callable[[], Value]) -> Value:
-    """Let the main process fill caches, then let the others read them."""
-    if not is_main_process():
-        barrier()
-    value = make()
-    if is_main_process():
-        barrier()
-    return value
 
 
 @dataclass(frozen=True)
@@ -107,7 +97,8 @@ def phrase_targets(
         cache_dir: For the embeddings.
         counts: How many phrases of each kind.
         imagenet: Also ImageNet's class names.
-        wordnet: Also names and definitions of WordNet's 22k ImageNet nouns.
+        wordnet: Also names and definitions of WordNet's 22k ImageNet nouns, and the single words
+            that the teacher knows.
         held_out: Share of words that no training phrase contains.
         seed: Of every draw.
         bf16: Run the teacher in bfloat16.
@@ -117,7 +108,7 @@ def phrase_targets(
         _names(captions.records),
         classes=classes,
         extra=wordnet_names() if wordnet else [],
-        captions=_sentences(captions.records),
+        captions=[*_sentences(captions.records), *(teacher.vocabulary if wordnet else ())],
         counts=counts,
         held_out=held_out,
         seed=seed,
@@ -142,8 +133,9 @@ def text_student(
     *,
     shape: StudentShape = _SHAPE,
     cosine: float = 4.0,
-    relational: float = 0.15,
+    relational: float = 0.1,
     shallow: int = 96,
+    table: bool = True,
     precision: str = "bf16",
     seed: int = 0,
 ) -> TextDistillation:
@@ -154,18 +146,19 @@ def text_student(
         shape: Of the student.
         cosine: See `TextDistillation`.
         relational: See `TextDistillation`.
-        shallow: See `token_table`; 0 starts from a random table, which then learns.
+        shallow: See `token_table`; 0 starts from a random table.
+        table: Whether the token table learns, too.
         precision: Of the step.
         seed: Of the first weights.
     """
     backbone = build_student(shape, seed=seed)
     if shallow:
         strings = token_strings(backbone.tokenizer)  # type: ignore[arg-type]
-        table = main_first(lambda: targets.table(strings, shape.text_width, shallow))
+        rows = main_first(lambda: targets.table(strings, shape.text_width, shallow))
         with torch.no_grad():
-            backbone.model.token_embedding.weight.copy_(table)  # type: ignore[union-attr, operator, arg-type]
+            backbone.model.token_embedding.weight.copy_(rows)  # type: ignore[union-attr, operator, arg-type]
     method = TextDistillation(
-        backbone, cosine=cosine, relational=relational, table=not shallow, precision=precision
+        backbone, cosine=cosine, relational=relational, table=table, precision=precision
     )
     return method.to(default_device())
 
@@ -237,32 +230,15 @@ def phrase_loader(
     targets: PhraseTargets, *, batch_size: int = 256, num_workers: int = 0, seed: int = 0
 ) -> DataLoader[Phrase]:
     """Loader of phrases in batches of like length."""
-    import open_clip
-
-    from dense.engine.data import collate
-
     tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT)
     items = PhraseItems(targets, tokenizer)
     lengths = [len(text) for text in targets.corpus.train]
     return DataLoader(
-        _Numbered(items),
+        Numbered(items),
         batch_sampler=LengthBatches(lengths, batch_size, seed=seed),
         num_workers=num_workers,
         collate_fn=collate,  # type: ignore[arg-type]
     )
-
-
-class _Numbered(Dataset[tuple[int, Value]]):
-    """Items with their numbers, as `dense.engine.data.collate` wants them."""
-
-    def __init__(self, items: Dataset[Value]) -> None:
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)  # type: ignore[arg-type]
-
-    def __getitem__(self, index: int) -> tuple[int, Value]:
-        return index, self.items[index]
 
 
 def _names(records: Sequence[CaptionRecord]) -> list[str]:

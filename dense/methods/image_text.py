@@ -15,7 +15,7 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.structures import Size
 from dense.training import losses
-from dense.training.items import TrainingItem, stacked
+from dense.training.items import PairItem, TrainingItem, stacked
 from dense.training.pseudo_labels import affinity, smooth
 from dense.training.settings import StepSettings, Terms
 from dense.training.state_terms import StateTerms
@@ -50,7 +50,7 @@ class ImageTextTraining(nn.Module):
         texts: Fixed text features of everything said in the data; ``None`` runs the text tower.
         class_names: Distinct class names of the data, for `terms.classes`.
         teacher: For the teacher's terms.
-        words: (V, D) text features of the aligned words, for `terms.words`.
+        words: (versions, V, D) text features of the aligned words, for `terms.words`.
         states: For `terms.states`.
 
     Raises:
@@ -120,15 +120,11 @@ class ImageTextTraining(nn.Module):
                 target = gather_patches(smoothed, chosen)
                 found |= dense_terms(self.teacher, self.terms, out, target, texts, scale, self.head)
         if self.terms.words and self.words is not None:
-            found |= word_terms(self.terms, out, samples, kept, self.words, scale)
+            found |= word_terms(self.terms, out, samples, kept, self._words(generator), scale)
         if self.anchor is not None:
             found["loss_anchor"] = self.terms.anchor * self._anchor_term(out, sparse)
         pairs = [item.pair for item in samples if item.pair is not None]
-        if self.states is not None and pairs:
-            both = self._pair_tokens([p.images for p in pairs], [p.tokens for p in pairs])
-            parts = self.states(self.backbone.vit, both, pairs, start, grid, generator, precision)
-            found |= {name: self.terms.states * value for name, value in parts.items()}
-        return found
+        return found | self._state_terms(pairs, generator)
 
     def finished(self) -> CLIPBackbone:
         """The CLIP as it is to be used: with the learned scale as its own."""
@@ -155,6 +151,11 @@ class ImageTextTraining(nn.Module):
         ):
             if wanted and not present:
                 raise InputError(f"these terms need {name}: pass it, or set their weight to 0")
+
+    def _words(self, generator: Generator) -> Tensor:
+        """A version of the words' features (V, D)."""
+        versions: Tensor = self.words  # type: ignore[assignment]
+        return versions[int(torch.randint(len(versions), (), generator=generator))]
 
     def _generator(self) -> Generator:
         rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
@@ -191,12 +192,25 @@ class ImageTextTraining(nn.Module):
                 precision=self.settings.precision,
             )
 
-    def _pair_tokens(self, images: Sequence[object], tokens: Sequence[Tensor | None]) -> Tensor:
-        """(2 P, T, C): intact and damaged in turn."""
-        cached = stacked(tokens)
-        if cached is not None:
-            return cached.flatten(0, 1).to(self.backbone.device)
-        return self._run_prefix([picture for pair in images for picture in pair])  # type: ignore[attr-defined]
+    def _state_terms(self, pairs: Sequence[PairItem], generator: Generator) -> dict[str, Tensor]:
+        """State losses, the mean over groups of pairs with equal grids."""
+        found: dict[str, Tensor] = {}
+        if self.states is None:
+            return found
+        vit, start, precision = self.backbone.vit, self.settings.start, self.settings.precision
+        for size in sorted({len(pair.coverage) for pair in pairs}):
+            group = [pair for pair in pairs if len(pair.coverage) == size]
+            tokens = stacked([pair.tokens for pair in group])
+            if tokens is None:
+                views = [view for pair in group if pair.images is not None for view in pair.images]
+                both = self._run_prefix(views)
+            else:
+                both = tokens.flatten(0, 1).to(self.backbone.device)
+            parts = self.states(vit, both, group, start, generator, precision)
+            share = self.terms.states * len(group) / len(pairs)
+            for name, value in parts.items():
+                found[name] = found.get(name, 0.0) + share * value
+        return found
 
     def _choose(self, tokens: Tensor, generator: Generator) -> Tensor:
         """(B, n) indices of the patches that are kept."""

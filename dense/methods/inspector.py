@@ -188,6 +188,7 @@ class AnomalyInspector:
             "precision": str(self.backbone.dtype).removeprefix("torch."),
         }
 
+    @torch.inference_mode()
     def extract(self, samples: Sequence[Sample]) -> WindowFeatures:
         """Features of a batch of pictures."""
         squash = iter_batches(self.backbone, samples, lambda _: self.input_size, len(samples))

@@ -39,8 +39,8 @@ class TextDistillation(nn.Module):
         backbone: The CLIP whose text tower learns.
         cosine: Weight of the cosine distance.
         relational: Weight of the relational term.
-        table: Whether the token table learns; with a good initialisation it need not, and words
-            that no phrase contained keep a sensible place.
+        table: Whether the token table learns. A well initialised one needs a small rate at most,
+            so that words which no phrase contains keep a sensible place.
         precision: ``"fp32"`` or ``"bf16"`` (autocast).
     """
 
@@ -49,7 +49,7 @@ class TextDistillation(nn.Module):
         backbone: CLIPBackbone,
         *,
         cosine: float = 4.0,
-        relational: float = 0.15,
+        relational: float = 0.1,
         table: bool = False,
         precision: str = "fp32",
     ) -> None:

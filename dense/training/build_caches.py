@@ -20,8 +20,8 @@ from dense.training.cache import FeatureCache, Field, content_key
 from dense.training.image_teacher import ImageTeacher
 from dense.training.keywords import keywords_of
 from dense.training.pseudo_labels import affinity
-from dense.training.states import DefectPairs, kind_index
-from dense.training.student import run_prefix
+from dense.training.states import DefectPairs, draw_windows, kind_index
+from dense.training.student import run_prefix, window_tokens
 from dense.training.text_table import Encoder
 from dense.training.views import ViewRule
 from dense.training.word_alignment import align_words, fit_kinds, patch_words
@@ -106,37 +106,72 @@ def cache_pairs(
     folder: str | Path,
     *,
     start: int,
+    windows: Sequence[int] = (3, 2),
+    count: int = 4,
     precision: str = "fp32",
 ) -> FeatureCache:
-    """Tokens, coverage, name and kind of pairs of intact and damaged things."""
+    """Tokens, coverage, name and kind of pairs of intact and damaged things, and of windows.
+
+    Args:
+        pairs: The generator.
+        backbone: Its first `start` blocks run.
+        folder: Caches lie in sub-folders, named by content.
+        start: Number of frozen blocks.
+        windows: Sides of windows in patches.
+        count: Windows of each side and pair.
+        precision: Of the blocks.
+    """
     grid = (pairs.side // backbone.patch_size[0], pairs.side // backbone.patch_size[1])
-    patches = grid[0] * grid[1]
-    tokens = patches + backbone.vit.tower.prefix
+    prefix, width = backbone.vit.tower.prefix, backbone.vit.tower.width
     fields = {
-        "tokens": Field((2, tokens, backbone.vit.tower.width)),
-        "coverage": Field((patches,), "fp16"),
+        "tokens": Field((2, grid[0] * grid[1] + prefix, width)),
+        "coverage": Field((grid[0] * grid[1],), "fp16"),
         "name": Field((), "fp32"),
         "kind": Field((), "fp32"),
     }
+    for side in windows:
+        fields[f"window_tokens_{side}"] = Field((2, count, side * side + prefix, width))
+        fields[f"window_coverage_{side}"] = Field((count,), "fp16")
     number = {name: place for place, name in enumerate(pairs.names)}
-    settings = (pairs.count, pairs.side, pairs.photo_share, pairs.second, pairs.seed)
-    photos = [r.path.name for r in [*pairs.textures, *pairs.objects]]
-    weights = prefix_key(backbone, start)
-    key = content_key(weights, repr(settings), photos, pairs.names, f"{start} {precision}")
+    preprocess = backbone.preprocess
 
     @torch.no_grad()
     def compute(begin: int, end: int) -> dict[str, Tensor]:
         drawn = [pairs[index] for index in range(begin, end)]
         pictures = [image for pair in drawn for image in (pair.normal, pair.damaged)]
-        return {
-            "tokens": _tokens(backbone, pictures, start, precision).unflatten(0, (-1, 2)),
-            "coverage": torch.stack([pair.coverage(grid) for pair in drawn]),
+        batch = backbone.to_batch([preprocess.to_tensor(picture) for picture in pictures])
+        tokens = run_prefix(backbone.vit, batch, start, precision=precision)
+        coverage = torch.stack([pair.coverage(grid) for pair in drawn])
+        rows = {
+            "tokens": tokens.cpu().unflatten(0, (-1, 2)),
+            "coverage": coverage,
             "name": torch.tensor([float(number[pair.name]) for pair in drawn]),
             "kind": torch.tensor([float(kind_index(pair.kind)) for pair in drawn]),
         }
+        generator = torch.Generator().manual_seed(pairs.seed * 1_000_003 + begin)
+        for side in windows:
+            index = torch.stack([draw_windows(c, grid, side, count, generator) for c in coverage])
+            both = index.repeat_interleave(2, 0).to(batch.device)
+            seen = window_tokens(backbone.vit, batch, both, start, precision=precision)
+            rows[f"window_tokens_{side}"] = seen.cpu().unflatten(0, (-1, 2))
+            rows[f"window_coverage_{side}"] = worst_patch(coverage, index)
+        return rows
 
+    key = _pairs_key(pairs, prefix_key(backbone, start), (start, precision, tuple(windows), count))
     cache = FeatureCache(Path(folder) / f"pairs-{key}", len(pairs), fields)
     return cache.fill(compute, batch=TOKENS_AT_ONCE // 2)
+
+
+def worst_patch(coverage: Tensor, index: Tensor) -> Tensor:
+    """Greatest coverage of a patch of each window: (P, N) at (P, K, n) → (P, K)."""
+    rows = torch.arange(len(index), device=index.device)[:, None, None]
+    return coverage[rows, index].amax(-1)
+
+
+def _pairs_key(pairs: DefectPairs, weights: str, settings: tuple[object, ...]) -> str:
+    own = (pairs.count, pairs.side, pairs.photo_share, pairs.second, pairs.cells, pairs.seed)
+    photos = [r.path.name for r in [*pairs.textures, *pairs.objects]]
+    return content_key(weights, repr(own), photos, pairs.names, repr(settings))
 
 
 def word_vocabulary(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -15,8 +16,10 @@ from dense.datasets.defects import KINDS
 from dense.errors import InputError
 from dense.structures import Size
 from dense.training.cache import FeatureCache
-from dense.training.items import PairItem, TrainingItem
+from dense.training.items import PairItem, TrainingItem, WindowTokens
 from dense.training.states import StatePair
+
+Value = TypeVar("Value")
 
 
 class Captioned(Protocol):
@@ -125,8 +128,6 @@ class PicturePairs(Dataset[PairItem]):
         return len(self.pairs)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> PairItem:
-        import numpy as np
-
         pair = self.pairs[index]
         images = np.stack([pair.normal, pair.damaged])
         return PairItem(pair.name, pair.kind, pair.coverage(self.grid), images=images)
@@ -137,7 +138,8 @@ class CachedPairs(Dataset[PairItem]):
 
     Args:
         names: Every name a pair can have, in the order of the cache's numbers.
-        cache: With `tokens` (2, T, C), `coverage` (N,), `name` and `kind`.
+        cache: With `tokens` (2, T, C), `coverage` (N,), `name`, `kind`, and for windows of n
+            patches `window_tokens_n` (2, K, T, C) and `window_coverage_n` (K,).
 
     Raises:
         InputError: If the cache is not complete.
@@ -153,13 +155,42 @@ class CachedPairs(Dataset[PairItem]):
         return self.cache.count
 
     def __getitem__(self, index: int) -> PairItem:
-        name, kind = (int(self.cache.read(index, field)) for field in ("name", "kind"))
+        read = self.cache.read
+        name, kind = (int(read(index, field)) for field in ("name", "kind"))
+        windows = tuple(
+            WindowTokens(read(index, field), read(index, field.replace("tokens", "coverage")))
+            for field in sorted(self.cache.fields)
+            if field.startswith("window_tokens")
+        )
         return PairItem(
             self.names[name],
             KINDS[kind],
-            self.cache.read(index, "coverage"),
-            tokens=self.cache.read(index, "tokens"),
+            read(index, "coverage"),
+            tokens=read(index, "tokens"),
+            windows=windows,
         )
+
+
+class Joined(Dataset[Value]):
+    """Several data sets, one after the other.
+
+    Args:
+        parts: At least one.
+    """
+
+    def __init__(self, parts: Sequence[Dataset[Value]]) -> None:
+        self.parts = list(parts)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Value:
+        for part in self.parts:
+            length = len(part)  # type: ignore[arg-type]
+            if index < length:
+                return part[index]
+            index -= length
+        raise IndexError(index)
 
 
 class WithPairs(Dataset[TrainingItem]):

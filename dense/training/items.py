@@ -14,6 +14,19 @@ from dense.errors import InputError
 
 
 @dataclass(frozen=True)
+class WindowTokens:
+    """Windows of a pair that ran through the frozen blocks alone.
+
+    Attributes:
+        tokens: (2, K, T, C): intact and damaged, class tokens first.
+        coverage: (K,) greatest share of a patch of the window that the damage covers.
+    """
+
+    tokens: Tensor
+    coverage: Tensor
+
+
+@dataclass(frozen=True)
 class PairItem:
     """A thing intact and damaged, as pictures or as cached tokens.
 
@@ -23,6 +36,7 @@ class PairItem:
         coverage: (N,) share of each patch that the damage covers.
         images: (2, h, w, 3) uint8, intact and damaged.
         tokens: (2, T, C) after the frozen prefix.
+        windows: One entry for each window size.
     """
 
     name: str
@@ -30,6 +44,7 @@ class PairItem:
     coverage: Tensor
     images: NDArray[np.uint8] | None = None
     tokens: Tensor | None = None
+    windows: tuple[WindowTokens, ...] = ()
 
     def __post_init__(self) -> None:
         _require_one("PairItem", self.images is not None, self.tokens is not None)

@@ -11,6 +11,7 @@ unit rows unless said otherwise; every function returns a scalar, the mean over 
 | `dense_regression` | CLIPSelf, Wu et al. 2024, equation 2, with patch targets of a teacher |
 | `mil_cross_entropy` | multiple-instance pooling, Pinheiro and Collobert 2015 |
 | `patch_state_loss`, `state_loss` | supervised form of WinCLIP's states, Jeong et al. 2023 |
+| `window_state_loss` | the same on WinCLIP's windows |
 | `pair_ranking` | RankNet, Burges et al. 2005, on an intact and a damaged twin |
 | `class_cross_entropy` | all names as negatives: UniCL's classification half |
 | `word_cross_entropy` | alignment of words and regions, Duygulu et al. 2002 |
@@ -188,6 +189,23 @@ FULL_COVERAGE = 0.25
 
 LEAST_COVERAGE = 0.03
 """Patches that are touched by less than this share do not count."""
+
+
+def window_state_loss(logits: Tensor, coverage: Tensor) -> Tensor:
+    """Binary cross entropy of windows; those that are barely touched do not count.
+
+    Args:
+        logits: (B, K).
+        coverage: (B, K) greatest share of a patch of the window that the defect covers.
+    """
+    target = (coverage > WINDOW_COVERAGE).to(logits.dtype)
+    counts = ((coverage == 0) | (coverage > WINDOW_COVERAGE)).to(logits.dtype)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (entropy * counts).sum() / counts.sum().clamp(min=1)
+
+
+WINDOW_COVERAGE = 0.1
+"""Coverage of its worst patch from which a window counts as defective."""
 
 
 def pair_ranking(normal: Tensor, damaged: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ over the words, unit length; only torch and the `tokenizers` package are needed.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ SentenceTokenizer = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
 """Texts → ids (P, L) int64 and mask (P, L), 1 at words."""
 
 MAX_WORDS = 64
+_WHOLE_WORD = re.compile("[a-z]{3,}")
 _FILES = ("model.safetensors", "config.json", "tokenizer.json")
 
 
@@ -35,6 +37,7 @@ class SentenceTeacher:
         tokenizer: See `SentenceTokenizer`.
         heads: Attention heads.
         eps: Of the layer norms.
+        vocabulary: Whole words that the tokenizer knows; good first phrases.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class SentenceTeacher:
         *,
         heads: int = 12,
         eps: float = 1e-12,
+        vocabulary: Sequence[str] = (),
     ) -> None:
         self.weights = {k: v.float() for k, v in weights.items() if v.is_floating_point()}
         self.tokenizer = tokenizer
         self.heads = heads
         self.eps = eps
+        self.vocabulary = tuple(vocabulary)
         keys = {key.split(".")[2] for key in weights if key.startswith("encoder.layer.")}
         self.layers = len(keys)
 
@@ -143,14 +148,16 @@ def minilm(path: str | Path | None = None) -> SentenceTeacher:
         MissingDependencyError: If the package of the weights, or `tokenizers`, is not installed.
     """
     files = _read_files(path)
-    config = json.loads(files["config.json"])
+    config, description = json.loads(files["config.json"]), files["tokenizer.json"].decode()
+    pieces = json.loads(description).get("model", {}).get("vocab", {})
+    words = sorted(piece for piece in pieces if _WHOLE_WORD.fullmatch(piece))
     try:
         weights = parse_safetensors(files["model.safetensors"])
     except SafetensorError as error:
         raise InputError(f"corrupt weights of the sentence encoder: {error}") from error
     heads, eps = int(config["num_attention_heads"]), float(config["layer_norm_eps"])
-    tokenizer = piece_tokenizer(files["tokenizer.json"].decode())
-    return SentenceTeacher(weights, tokenizer, heads=heads, eps=eps)
+    tokenizer = piece_tokenizer(description)
+    return SentenceTeacher(weights, tokenizer, heads=heads, eps=eps, vocabulary=words)
 
 
 def piece_tokenizer(description: str) -> SentenceTokenizer:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from dense.backbones import DenseViT
 from dense.datasets.defects import KINDS
-from dense.regions import window_indices
-from dense.structures import Size
 from dense.training import losses
-from dense.training.items import PairItem
-from dense.training.student import keep_patches, run_suffix, run_windows
+from dense.training.items import PairItem, WindowTokens, stacked
+from dense.training.student import keep_patches, run_suffix
 from dense.training.text_table import StateTable
 
-GENERIC = ("surface", "object", "material", "texture", "part", "product", "item", "component")
+GENERIC = (
+    "surface", "object", "material", "texture", "part", "product", "item", "component", "sample",
+    "piece", "industrial part", "thing",
+)  # fmt: skip
+"""General words that stand for any inspected thing."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,18 @@ class StateWeights:
         ranking: The damaged twin must score above the intact one.
         typed: The kind of damage, on defective patches.
         window: Binary cross entropy of windows' class tokens; 0 leaves windows out.
-        window_side: Side of these windows in patches.
         own_name: Probability that a thing is called by its name, not by a general word.
     """
 
     patch: float = 1.0
     token: float = 0.7
     ranking: float = 0.3
-    typed: float = 0.15
+    typed: float = 0.075
     window: float = 0.0
-    window_side: int = 3
     own_name: float = 0.5
+
+
+DEFAULT = StateWeights()
 
 
 class StateTerms(nn.Module):
@@ -55,11 +57,7 @@ class StateTerms(nn.Module):
     """
 
     def __init__(
-        self,
-        table: StateTable,
-        weights: StateWeights = StateWeights(),
-        *,
-        keep: int | None = None,
+        self, table: StateTable, weights: StateWeights = DEFAULT, *, keep: int | None = None
     ) -> None:
         super().__init__()
         self.table = table
@@ -73,18 +71,16 @@ class StateTerms(nn.Module):
         tokens: Tensor,
         pairs: Sequence[PairItem],
         start: int,
-        grid: Size,
         generator: Generator,
         precision: str,
     ) -> dict[str, Tensor]:
-        """Losses of pairs.
+        """Losses of pairs on one grid.
 
         Args:
             vit: The tower.
             tokens: (2 P, T, C): intact and damaged in turn.
             pairs: P pairs.
             start: Number of blocks that have run.
-            grid: (gh, gw) of the patches.
             generator: Of the draws.
             precision: Of the blocks.
         """
@@ -94,29 +90,25 @@ class StateTerms(nn.Module):
         out = run_suffix(vit, kept, start, precision=precision)
         names = self._names(pairs, generator)
         states = self.table(names, generator=generator)
-        both = states.repeat_interleave(2, 0)
-        scale = self.log_scale.exp()
+        both, scale, w = states.repeat_interleave(2, 0), self.log_scale.exp(), self.weights
         patch = losses.state_logits(out.patches, both, scale, 0.0)
         token = losses.state_logits(out.class_token, both, scale, 0.0)
         seen = coverage.gather(1, chosen)
-        target = torch.stack([torch.zeros_like(seen), seen], dim=1).flatten(0, 1)
         anomalous = torch.tensor([0.0, 1.0], device=token.device).repeat(len(pairs))
-        w = self.weights
         found = {
-            "loss_state_patch": w.patch * losses.patch_state_loss(patch, target),
+            "loss_state_patch": w.patch * losses.patch_state_loss(patch, _with_intact(seen)),
             "loss_state_token": w.token * losses.state_loss(token, anomalous),
             "loss_state_ranking": w.ranking * losses.pair_ranking(token[0::2], token[1::2]),
         }
         if w.typed:
-            kinds = [pair.kind for pair in pairs]
-            typed = self._typed(out.patches[1::2], names, states, kinds, seen, scale)
+            phrases = torch.cat([self.table.kinds_of(names), states[:, :1]], dim=1)
+            labels = torch.tensor([KINDS.index(pair.kind) for pair in pairs], device=token.device)
+            typed = losses.typed_state_loss(out.patches[1::2], phrases, scale, labels, seen)
             found["loss_state_typed"] = w.typed * typed
-        if w.window:
-            windows = window_indices(grid, w.window_side).to(tokens.device)
-            logits = self._windows(vit, tokens, start, windows, both, scale)
-            hit = (coverage[:, windows].mean(-1) > losses.LEAST_COVERAGE).float()
-            target = torch.stack([torch.zeros_like(hit), hit], dim=1).flatten(0, 1)
-            found["loss_state_window"] = w.window * losses.state_loss(logits, target)
+        if w.window and all(pair.windows for pair in pairs):
+            for size in zip(*(pair.windows for pair in pairs), strict=True):
+                value = self._windows(vit, size, start, both, scale, precision)
+                found[f"loss_state_window_{size[0].tokens.shape[2]}"] = w.window * value
         return found
 
     def _choose(self, coverage: Tensor, generator: Generator) -> Tensor:
@@ -133,28 +125,27 @@ class StateTerms(nn.Module):
             names.append(pair.name if own else GENERIC[other])
         return names
 
-    def _typed(
-        self,
-        patches: Tensor,
-        names: Sequence[str],
-        states: Tensor,
-        kinds: Sequence[str],
-        coverage: Tensor,
-        scale: Tensor,
-    ) -> Tensor:
-        phrases = torch.cat([self.table.kinds_of(names), states[:, :1]], dim=1)
-        labels = torch.tensor([KINDS.index(kind) for kind in kinds], device=patches.device)
-        return losses.typed_state_loss(patches, phrases, scale, labels, coverage)
-
     def _windows(
         self,
         vit: DenseViT,
-        tokens: Tensor,
+        windows: Sequence[WindowTokens],
         start: int,
-        windows: Tensor,
         states: Tensor,
         scale: Tensor,
+        precision: str,
     ) -> Tensor:
-        """State logits (2 P, W) of windows."""
-        features = F.normalize(run_windows(vit, tokens, start, windows), dim=-1)
-        return losses.state_logits(features, states, scale, 0.0)
+        """Loss of the class tokens of windows of one size."""
+        tokens = stacked([window.tokens for window in windows])
+        coverage = stacked([window.coverage for window in windows])
+        if tokens is None or coverage is None:
+            return scale.new_zeros(())
+        flat = tokens.to(states.device).flatten(0, 2)
+        features = run_suffix(vit, flat, start, precision=precision).class_token
+        features = features.unflatten(0, (2 * len(windows), -1))
+        logits = losses.state_logits(features, states, scale, 0.0)
+        return losses.window_state_loss(logits, _with_intact(coverage.to(states.device)))
+
+
+def _with_intact(coverage: Tensor) -> Tensor:
+    """(P, K) of the damaged → (2 P, K), intact twins in turn with zeros."""
+    return torch.stack([torch.zeros_like(coverage), coverage], dim=1).flatten(0, 1)

@@ -59,6 +59,7 @@ class DefectPairs(Dataset[StatePair]):
         textures: Sources among the photos that show textures: cut anywhere and turned.
         photo_share: Share of pairs that are photos.
         second: Probability of a second defect of the same kind.
+        cells: Probability that a surface is a solar cell; six tenths of it for ground metal.
         seed: Of all pairs.
 
     Raises:
@@ -74,6 +75,7 @@ class DefectPairs(Dataset[StatePair]):
         textures: Sequence[str] = (),
         photo_share: float = 0.4,
         second: float = 0.3,
+        cells: float = 0.12,
         seed: int = 0,
     ) -> None:
         if count < 1:
@@ -84,6 +86,7 @@ class DefectPairs(Dataset[StatePair]):
         self.objects = [r for r in photos if r.source not in textures]
         self.photo_share = photo_share if photos else 0.0
         self.second = second
+        self.cells = cells
         self.seed = seed
 
     @property
@@ -100,7 +103,11 @@ class DefectPairs(Dataset[StatePair]):
         if rng.random() < self.photo_share:
             normal, name, part = self._photo(rng)
         else:
-            kind = "cell" if rng.random() < 0.12 else None
+            kind = None
+            if rng.random() < self.cells:
+                kind = "cell"
+            elif rng.random() < 0.6 * self.cells:
+                kind = "ground_metal"
             surface = make_surface(self.side, rng, kind=kind)
             normal, name, part = surface.image, surface.name, surface.part
         other = make_surface(self.side, rng).image
@@ -128,6 +135,34 @@ class DefectPairs(Dataset[StatePair]):
         picture = np.ascontiguousarray(picture)
         whole = np.ones(picture.shape[:2], bool)
         return picture, record.texts[0], whole if texture else foreground(picture)
+
+
+def draw_windows(
+    coverage: Tensor, grid: Size, side: int, count: int, generator: torch.Generator
+) -> Tensor:
+    """Choose windows, most of them over the damage. → (count, side²) patch indices.
+
+    Args:
+        coverage: (N,) share of each patch that the damage covers.
+        grid: (gh, gw).
+        side: Of a window in patches.
+        count: How many.
+        generator: Of the draws.
+    """
+    gh, gw = grid
+    hit = (coverage.view(grid) > 0.05).nonzero()
+    rows = []
+    for number in range(count):
+        if number <= count // 2 and len(hit):
+            cell = hit[int(torch.randint(len(hit), (), generator=generator))]
+            corner = cell - torch.randint(side, (2,), generator=generator)
+            y = int(corner[0].clamp(0, gh - side))
+            x = int(corner[1].clamp(0, gw - side))
+        else:
+            y = int(torch.randint(gh - side + 1, (), generator=generator))
+            x = int(torch.randint(gw - side + 1, (), generator=generator))
+        rows.append(torch.arange(gh * gw).view(grid)[y : y + side, x : x + side].flatten())
+    return torch.stack(rows)
 
 
 def foreground(image: NDArray[np.uint8], *, contrast: int = 35) -> NDArray[np.bool_]:

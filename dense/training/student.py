@@ -242,23 +242,33 @@ def _run_blocks(
     return whole + last.feed_forward(whole), path + last.feed_forward(path)
 
 
-def run_windows(vit: DenseViT, tokens: Tensor, start: int, windows: Tensor) -> Tensor:
-    """Class tokens (B, W, D) of windows: unit rows, only the window's own patches are seen.
+@torch.no_grad()
+def window_tokens(
+    vit: DenseViT, images: Tensor, index: Tensor, blocks: int, *, precision: str = "fp32"
+) -> Tensor:
+    """Tokens of windows after `blocks` blocks in which they saw nothing but themselves.
 
-    With ``start=0`` this is `DenseViT.encode_windows`; with a frozen prefix that saw the whole
-    picture it is an approximation, good enough to learn from.
+    With all blocks and pooling this is `DenseViT.encode_windows`.
 
     Args:
         vit: The tower.
-        tokens: (B, T, C).
-        start: Number of blocks that have run.
-        windows: (W, n) patch indices.
+        images: (B, 3, h, w) preprocessed.
+        index: (B, K, n) patch indices, other windows for every image.
+        blocks: Number of blocks to run.
+        precision: Of the blocks.
+
+    Returns:
+        (B, K, prefix + n, C).
     """
     prefix = vit.tower.prefix
-    head = torch.arange(prefix, device=windows.device).expand(len(windows), -1)
-    index = torch.cat([head, windows + prefix], dim=1)
-    parts = tokens[:, index].flatten(0, 1)
-    return run_suffix(vit, parts, start).class_token.unflatten(0, (len(tokens), len(windows)))
+    embedded = vit.tower.embed(images)
+    head = embedded[:, None, :prefix].expand(-1, index.shape[1], -1, -1)
+    rows = torch.arange(len(index), device=index.device)[:, None, None]
+    x = torch.cat([head, embedded[rows, index + prefix]], dim=2).flatten(0, 1)
+    with autocast(images.device, precision):
+        for block in vit.tower.blocks[:blocks]:
+            x = run_block(block, x)
+    return x.float().unflatten(0, (len(index), index.shape[1]))
 
 
 def keep_patches(tokens: Tensor, index: Tensor, prefix: int) -> Tensor:

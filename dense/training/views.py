@@ -45,7 +45,7 @@ class ViewRule:
         seed: With the picture's index, decides everything.
     """
 
-    scale: tuple[float, float] = (0.7, 1.0)
+    scale: tuple[float, float] = (0.75, 1.0)
     mirror: float = 0.5
     seed: int = 0
 

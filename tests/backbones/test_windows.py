@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from dense.backbones import vit as vit_module
+from dense.backbones.blocks import attend
 from dense.backbones.vit import DenseViT
 from dense.errors import InputError
 from dense.regions import window_indices
@@ -115,3 +116,24 @@ def test_gradients_flow_and_agree() -> None:
     expected = torch.autograd.grad(loop, model.visual.conv1.weight)[0]
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 0.08), (torch.float16, 0.01)])
+def test_half_precision_stays_close(dtype: torch.dtype, bound: float) -> None:
+    _, vit = tiny_vit()
+    batch, windows = images(32, 32), [window_indices((4, 4), 2)]
+    with torch.inference_mode():
+        exact = vit.encode_windows(batch, windows)[0]
+        rough = vit.to(dtype).encode_windows(batch.to(dtype), windows)[0]
+    assert rough.dtype == dtype
+    assert (rough.float() - exact).abs().max() < bound * exact.abs().max()
+
+
+@pytest.mark.parametrize("length", [1, 5, 32, 33])
+def test_attention_of_short_sequences(length: int) -> None:
+    """Batched products and the fused kernel agree, also for fewer queries than keys."""
+    q, k, v = torch.randn(3, 7, 2, length, 16)
+    with torch.inference_mode():
+        for queries in (q, q[:, :, :1]):
+            expected = nn.functional.scaled_dot_product_attention(queries, k, v)
+            torch.testing.assert_close(attend(queries, k, v), expected, atol=1e-5, rtol=0)

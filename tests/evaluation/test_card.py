@@ -112,9 +112,7 @@ def test_segmentation_counts_only_the_chosen_classes(tmp_path: Path) -> None:
     folder = SegmentationFolder(make_segmentation(tmp_path))
     assert present_classes(folder) == [0, 1]
     backbone = tiny_backbone()
-    scores = segment_folder(
-        backbone, folder, last_block("value"), short_side=32, templates="plain"
-    )
+    scores = segment_folder(backbone, folder, last_block("value"), short_side=32, templates="plain")
     assert 0 <= scores["miou"] <= scores["macc"] + 1e-9 <= 100
     with pytest.raises(InputError, match="at least 2 classes"):
         segment_folder(backbone, folder, last_block("value"), classes=[0])

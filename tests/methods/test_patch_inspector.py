@@ -38,9 +38,7 @@ def test_more_support_never_raises_a_distance() -> None:
     few = PatchInspector(tiny_backbone(), "nut", protocol=SMALL).fit(samples(1))
     many = PatchInspector(tiny_backbone(), "nut", protocol=SMALL).fit(samples(4))
     probe = [Sample(photo(40, 56, 9))]
-    assert (
-        many.predict(probe)[0].anomaly_map <= few.predict(probe)[0].anomaly_map + 1e-6
-    ).all()
+    assert (many.predict(probe)[0].anomaly_map <= few.predict(probe)[0].anomaly_map + 1e-6).all()
 
 
 def test_results_do_not_depend_on_the_batch_size() -> None:

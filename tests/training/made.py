@@ -26,7 +26,11 @@ WIDTH, PIECES = 8, 50
 def tiny_tokenizer(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Words by hash, between the marks 0 and 1, padded with 2."""
     rows = [
-        [0, *(3 + int(hashlib.md5(w.encode()).hexdigest(), 16) % (PIECES - 3) for w in t.split()), 1]
+        [
+            0,
+            *(3 + int(hashlib.md5(w.encode()).hexdigest(), 16) % (PIECES - 3) for w in t.split()),
+            1,
+        ]
         for t in texts
     ]
     longest = max(len(row) for row in rows)
@@ -88,19 +92,19 @@ def tiny_teacher(variant: int = 2, weights: object = None) -> ImageTeacher:
 
 
 def make_captions(root: Path) -> Path:
-    """Eight pictures: four of two classes, two with captions, two with tags; one for validation."""
+    """Twelve pictures: four of two classes, two with captions, six with tags; one for validation."""
     rows = []
-    for number in range(8):
+    for number in range(12):
         name = f"images/{number}.png"
         (root / "images").mkdir(parents=True, exist_ok=True)
         Image.fromarray(photo(40, 48, seed=number)).save(root / name)
-        kind = ("class", "class", "caption", "tags")[number // 2]
+        kind = ("class", "class", "caption", "tags", "tags", "tags")[number // 2]
         texts = {
             "class": ["cat" if number % 2 else "metal nut"],
             "caption": [f"a dog number {number} runs over the grass", "dogs run on grass"],
             "tags": ["sky water", "sky", "water"],
         }[kind]
-        split = "val" if number == 7 else "train"
+        split = "val" if number == 11 else "train"
         rows.append({"file": name, "texts": texts, "kind": kind, "source": kind, "split": split})
     (root / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return root

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from dense.backbones import load
-from dense.engine import image_stage, text_stage
+from dense.engine import image_stage, students, text_stage
 from dense.engine.checkpoint import read_run_checkpoint, state_dict_of
 from dense.engine.run import train_config
 from dense.errors import InputError
 from dense.training import image_teacher, phrases, sentence_teacher, student, words
 from dense.training.phrases import PhraseCounts
+from dense.training.states import DefectPairs
 from tests.training.made import SHAPE, make_captions, tiny_sentences, tiny_teacher
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
@@ -31,7 +32,7 @@ def tiny() -> Iterator[None]:
         patch.setattr(image_teacher, "efficientnet_lite", tiny_teacher)
         patch.setattr(student, "StudentShape", lambda layers=3: SHAPE)
         patch.setattr(phrases, "PhraseCounts", lambda: COUNTS)
-        patch.setattr(image_stage, "read_onnx_vit", lambda path: None)
+        patch.setattr(students, "read_onnx_vit", lambda path: None)
         for module in (text_stage, image_stage):
             patch.setattr(module, "imagenet_names", lambda: NAMES)
         patch.setattr(text_stage, "wordnet_names", lambda: ["iron ore"])
@@ -76,8 +77,8 @@ def run(place: Path, name: str, work: str, iterations: int = 2, **more: object) 
         for owner in ("model.method.backbone", "train_dataloader.items.backbone"):
             options[f"{owner}.{before}"] = weights
     if name == "embedded":
-        for owner in ("model.method.pairs", "train_dataloader.items.pairs"):
-            options |= {f"{owner}.count": 3, f"{owner}.side": 32}
+        drawn = [{"type": DefectPairs, "count": 2, "side": side} for side in (32, 40)]
+        options |= {"model.method.pairs": drawn, "train_dataloader.items.pairs": drawn}
         options["train_dataloader.items.every"] = 1
     options |= {key.replace("__", "."): value for key, value in more.items()}
     resume = bool(options.pop("resume", False))
@@ -165,6 +166,28 @@ def test_adapt_from_class_folders(chain: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(before.encode_text(["a cat"]), after.encode_text(["a cat"]))
 
 
+def test_gpu_config_trains_the_whole_tower(chain: Path) -> None:
+    options = {
+        "model.method.texts.cache_dir": str(chain / "cache"),
+        "model.method.backbone.name": str(chain / "embedded_base" / "model.safetensors"),
+        "model.method.settings.input_size": (32, 32),
+        "model.method.pairs": [{"type": DefectPairs, "count": 2, "side": 32}],
+        "train_dataloader.items.pairs": [{"type": DefectPairs, "count": 2, "side": 32}],
+        "train_dataloader.items.grid": (4, 4),
+        "train_dataloader.items.augment.size": (40, 40),
+        "train_dataloader.batch_size": 3,
+        "train_dataloader.num_workers": 0,
+        "train_cfg.max_iters": 2,
+    }
+    work = chain / "gpu"
+    train_config(
+        CONFIGS / "embedded_gpu.py", data_root=chain / "data", options=options, work_dir=work
+    )
+    before, after = (load(str(chain / n / "model.safetensors")) for n in ("embedded_base", "gpu"))
+    first = [m.model.visual.conv1.weight for m in (before, after)]
+    assert not torch.equal(*first)
+
+
 def image_export() -> type:
     from dense.engine.export_hook import ExportHook
 
@@ -181,4 +204,4 @@ def test_text_towers_must_agree(chain: Path) -> None:
     backbone = load(str(chain / "embedded_base" / "model.safetensors"))
     other = student.build_student(replace(SHAPE, text_width=32))
     with pytest.raises(InputError, match="text towers differ"):
-        image_stage.copy_text_tower(backbone, other)
+        students.copy_text_tower(backbone, other)
