@@ -8,6 +8,7 @@ import torch
 from dense.backbones import CLIPBackbone  # first: it repairs torchvision for open_clip
 from dense.backbones.loading import build_model
 from dense.backbones.preprocess import PreprocessConfig
+from dense.backbones.recommended import Recommended
 
 import open_clip  # isort: skip
 
@@ -53,7 +54,9 @@ def tiny_backbone(seed: int = 0) -> CLIPBackbone:
     model = build_model(TINY)
     fill_by_formula(model, scale=0.8 + 0.1 * seed)
     tokenizer = open_clip.SimpleTokenizer(context_length=77)
-    return CLIPBackbone(model, tokenizer, PreprocessConfig(), name="tiny").eval()
+    advice = Recommended(short_side=64, memory_layers=(-2,), inspection_short_side=32)
+    preprocess = PreprocessConfig()
+    return CLIPBackbone(model, tokenizer, preprocess, name="tiny", recommended=advice).eval()
 
 
 def photo(height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:

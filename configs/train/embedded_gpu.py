@@ -21,9 +21,9 @@ model.method.settings.update(
     start=0, keep=None, dense_patches=None, input_size=(224, 224), checkpointing=True
 )
 model.method.update(run_teacher=True)
-train_dataloader.update(
+train_dataloader = dict(
+    type=item_loader,
     items=dict(
-        _delete_=True,
         type=picture_items,
         captions=trained,
         augment=dict(type=train_augment, size=(260, 260), scale=(0.5, 1.0)),

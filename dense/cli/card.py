@@ -37,6 +37,9 @@ def add_parser(actions: common.Subparsers) -> None:
     )
     parser.add_argument("--shots", nargs="+", type=int, default=[0, 1, 2, 4], metavar="K")
     parser.add_argument("--seeds", type=int, default=3, help="support choices (default: 3)")
+    parser.add_argument(
+        "--windows", action="store_true", help="inspection by windows, too: ten times the work"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write as Markdown here")
@@ -72,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         sources,
         shots=arguments.shots,
         seeds=arguments.seeds,
+        windows=arguments.windows,
         progress=lambda line: print(line, file=sys.stderr),
     )
     table = to_markdown(rows)

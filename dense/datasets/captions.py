@@ -175,9 +175,9 @@ def _record(line: str, place: str, folder: Path) -> CaptionRecord:
     if not texts:
         raise InputError(f"{place} has no texts; expected {_FORM}")
     kind, split = content.get("kind", "caption"), content.get("split", "train")
-    for name, value, known in (("kind", kind, KINDS), ("split", split, SPLITS)):
+    for field, value, known in (("kind", kind, KINDS), ("split", split, SPLITS)):
         if value not in known:
-            raise unknown_name(f"{name} in {place}", str(value), known)
+            raise unknown_name(f"{field} in {place}", str(value), known)
     name = PurePosixPath(content["file"])
     if name.is_absolute() or ".." in name.parts:
         raise InputError(f"{place}: {name} must be a path below the folder of the file")

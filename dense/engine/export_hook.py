@@ -57,8 +57,9 @@ class ExportHook(Hook):
         out: str | Path | None = None,
         notes: Mapping[str, str] | None = None,
     ) -> None:
+        kept: dict[str, str] = {}
         if shape is not None:
-            self.model_cfg, kept = shape.model_cfg(), {}
+            self.model_cfg = shape.model_cfg()
         elif model is not None:
             self.model_cfg, kept = model_description(model)
         else:

@@ -139,7 +139,7 @@ def picture_items(
 
 def item_loader(
     items: Dataset[TrainingItem], *, batch_size: int = 48, num_workers: int = 0, seed: int = 0
-) -> DataLoader[TrainingItem]:
+) -> DataLoader[tuple[int, TrainingItem]]:
     """Loader for training, shuffled by seed and epoch, equal shares for all processes."""
     numbered = Numbered(items)
     return DataLoader(
@@ -147,7 +147,7 @@ def item_loader(
         batch_size=batch_size,
         sampler=DefaultSampler(numbered, shuffle=True, seed=seed),
         num_workers=num_workers,
-        collate_fn=collate,  # type: ignore[arg-type]
+        collate_fn=collate,
         drop_last=len(numbered) > batch_size,
     )
 

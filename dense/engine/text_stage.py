@@ -153,10 +153,11 @@ def text_student(
     """
     backbone = build_student(shape, seed=seed)
     if shallow:
-        strings = token_strings(backbone.tokenizer)  # type: ignore[arg-type]
+        strings = token_strings(backbone.tokenizer)
         rows = main_first(lambda: targets.table(strings, shape.text_width, shallow))
         with torch.no_grad():
-            backbone.model.token_embedding.weight.copy_(rows)  # type: ignore[union-attr, operator, arg-type]
+            embedding: torch.nn.Embedding = backbone.model.token_embedding  # type: ignore[assignment]
+            embedding.weight.copy_(rows)
     method = TextDistillation(
         backbone, cosine=cosine, relational=relational, table=table, precision=precision
     )
@@ -228,7 +229,7 @@ class LengthBatches(Sampler[list[int]]):
 
 def phrase_loader(
     targets: PhraseTargets, *, batch_size: int = 256, num_workers: int = 0, seed: int = 0
-) -> DataLoader[Phrase]:
+) -> DataLoader[tuple[int, Phrase]]:
     """Loader of phrases in batches of like length."""
     tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT)
     items = PhraseItems(targets, tokenizer)
@@ -237,7 +238,7 @@ def phrase_loader(
         Numbered(items),
         batch_sampler=LengthBatches(lengths, batch_size, seed=seed),
         num_workers=num_workers,
-        collate_fn=collate,  # type: ignore[arg-type]
+        collate_fn=collate,
     )
 
 

@@ -15,7 +15,7 @@ from dense.classifier import build_text_classifier
 from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
 from dense.errors import InputError
 from dense.evaluation.classification import classify_boxes, classify_pictures, read_labelled
-from dense.evaluation.inspection import inspect_category
+from dense.evaluation.inspection import Inspector, inspect_category
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
 from dense.methods.inspector import AnomalyInspector
 from dense.methods.patch_inspector import PatchInspector, PatchProtocol
@@ -62,7 +62,8 @@ def make_card(
     *,
     shots: Sequence[int] = (0, 1, 2, 4),
     seeds: int = 3,
-    short_side: int = 448,
+    short_side: int | None = None,
+    windows: bool = False,
     progress: Progress = lambda _: None,
 ) -> list[CardRow]:
     """Measure a checkpoint on everything the sources offer.
@@ -72,28 +73,32 @@ def make_card(
         sources: The data.
         shots: Numbers of support pictures; 0 is zero-shot.
         seeds: Support choices 0 … seeds − 1; their mean and standard deviation are given.
-        short_side: Input short side for segmentation and regions.
+        short_side: Input short side for segmentation and regions; what the checkpoint recommends
+            if ``None``.
+        windows: Measure inspection by windows (WinCLIP) too: about ten times the work.
         progress: Called with a line before each step.
 
     Raises:
         InputError: If there is no source at all, or one cannot be read.
     """
     rows = [_speed(backbone)]
+    side = short_side or backbone.recommended.short_side
     for source in sources.classification:
         progress(f"classification: {source}")
         rows += _classification(backbone, Path(source))
     for source in sources.segmentation:
         progress(f"segmentation: {source}")
-        rows += _segmentation(backbone, Path(source), short_side)
+        rows += _segmentation(backbone, Path(source), side)
     for source in sources.detection:
         progress(f"regions: {source}")
-        rows += _regions(backbone, Path(source), short_side)
+        rows += _regions(backbone, Path(source), side)
     for source in sources.anomaly:
         for category in AnomalyFolder(source, split="test").categories:
             for count in shots:
                 progress(f"inspection: {category}, {count} shots")
                 words = sources.products.get(category, category.replace("_", " "))
-                rows += _inspection(backbone, str(source), category, words, count, seeds)
+                for name, build in _inspectors(backbone, category, words, windows).items():
+                    rows += _inspection(name, build, str(source), category, count, seeds)
     if len(rows) == 1:
         raise InputError(
             "the card needs data: name at least one of --classification, --segmentation, "
@@ -153,27 +158,32 @@ def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[Card
     return _rows("regions", source.name, setting, scores, ("top1", "mean_top1", "ece"))
 
 
-def _inspection(
-    backbone: CLIPBackbone, root: str, category: str, words: str, shots: int, seeds: int
-) -> list[CardRow]:
-    protocol = _patch_protocol(backbone)
-    runs: dict[str, Callable[[], AnomalyInspector | PatchInspector]] = {
-        "patches": lambda: PatchInspector(backbone, {category: words}, protocol=protocol),
-        "windows": lambda: AnomalyInspector(backbone, {category: words}),
+def _inspectors(
+    backbone: CLIPBackbone, category: str, words: str, windows: bool
+) -> dict[str, Callable[[], Inspector]]:
+    protocol, product = _patch_protocol(backbone), {category: words}
+    inspectors: dict[str, Callable[[], Inspector]] = {
+        "patches": lambda: PatchInspector(backbone, product, protocol=protocol)
     }
+    if windows:
+        inspectors["windows"] = lambda: AnomalyInspector(backbone, product)
+    return inspectors
+
+
+def _inspection(
+    name: str, build: Callable[[], Inspector], root: str, category: str, shots: int, seeds: int
+) -> list[CardRow]:
+    scores = [
+        inspect_category(build(), root, category, shots=shots, seed=seed)
+        for seed in range(seeds if shots else 1)
+    ]
     rows = []
-    for name, build in runs.items():
-        scores = [
-            inspect_category(build(), root, category, shots=shots, seed=seed)
-            for seed in range(seeds if shots else 1)
-        ]
-        for metric in ("image_auroc", "pixel_auroc", "aupro"):
-            values = np.array([score[metric] for score in scores])
+    for metric in ("image_auroc", "pixel_auroc", "aupro"):
+        values = np.array([score[metric] for score in scores])
+        if not np.isnan(values).all():
             spread = float(values.std()) if shots else None
-            setting = f"{name}, {shots}-shot"
-            if not np.isnan(values).all():
-                value = float(values.mean())
-                rows.append(CardRow("inspection", category, setting, metric, value, spread))
+            setting, value = f"{name}, {shots}-shot", float(values.mean())
+            rows.append(CardRow("inspection", category, setting, metric, value, spread))
     return rows
 
 

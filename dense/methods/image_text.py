@@ -110,7 +110,7 @@ class ImageTextTraining(nn.Module):
             self.backbone.vit, sparse, start, values=self.terms.values > 0, precision=precision
         )
         found = self._text_terms(out, samples, generator)
-        if self.teacher is not None:
+        if self.teacher is not None and self.terms.need_teacher:
             texts = self.teacher.classifier(generator)
             seen = TeacherView(*self._codes(self.teacher, samples, grid), texts)
             found |= global_terms(self.teacher, self.terms, out, seen, scale, self.head)
@@ -129,7 +129,8 @@ class ImageTextTraining(nn.Module):
     def finished(self) -> CLIPBackbone:
         """The CLIP as it is to be used: with the learned scale as its own."""
         with torch.no_grad():
-            self.backbone.model.logit_scale.copy_(self.log_scale)  # type: ignore[union-attr, operator, arg-type]
+            scale: Tensor = self.backbone.model.logit_scale  # type: ignore[assignment]
+            scale.copy_(self.log_scale)
         return self.backbone
 
     def describe(self) -> dict[str, object]:
@@ -139,12 +140,8 @@ class ImageTextTraining(nn.Module):
 
     def _require_sources(self, words: Tensor | None) -> None:
         terms, teacher = self.terms, self.teacher
-        by_teacher = (
-            terms.teacher, terms.mimicry, terms.regression, terms.dense, terms.dense_mimicry,
-            terms.dense_regression, terms.mil,
-        )  # fmt: skip
         for name, wanted, present in (
-            ("teacher", any(by_teacher), teacher is not None),
+            ("teacher", terms.need_teacher, teacher is not None),
             ("states", terms.states, self.states is not None),
             ("words", terms.words, words is not None),
             ("class_names and texts", terms.classes, self.class_names and self.texts is not None),

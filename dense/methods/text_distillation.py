@@ -60,7 +60,7 @@ class TextDistillation(nn.Module):
         self.precision = check_precision(precision)
         train_only(backbone, start=None, text=True)
         if not table:
-            backbone.model.token_embedding.requires_grad_(False)  # type: ignore[union-attr, operator]
+            backbone.model.token_embedding.requires_grad_(False)
 
     def loss(self, samples: Sequence[Phrase]) -> dict[str, Tensor]:
         """Losses of a batch of phrases; `cosine` is the mean agreement, for the log."""

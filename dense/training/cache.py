@@ -22,7 +22,11 @@ from torch import Tensor
 
 from dense.errors import InputError, unknown_name
 
-_NUMPY = {"fp16": np.dtype(np.float16), "bf16": np.dtype(np.int16), "fp32": np.dtype(np.float32)}
+_NUMPY: dict[str, np.dtype[np.generic]] = {
+    "fp16": np.dtype(np.float16),
+    "bf16": np.dtype(np.int16),
+    "fp32": np.dtype(np.float32),
+}
 _TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 

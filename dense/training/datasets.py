@@ -182,7 +182,7 @@ class Joined(Dataset[Value]):
         self.parts = list(parts)
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)  # type: ignore[arg-type]
+        return sum(len(part) for part in self.parts)  # type: ignore[arg-type, misc]
 
     def __getitem__(self, index: int) -> Value:
         for part in self.parts:

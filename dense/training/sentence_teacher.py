@@ -67,7 +67,7 @@ class SentenceTeacher:
         """(V, E) the input table, one row a word piece."""
         return self.weights["embeddings.word_embeddings.weight"]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, texts: Sequence[str], *, batch_size: int = 384, bf16: bool = False) -> Tensor:
         """Encode texts to (P, E) fp32 unit rows, in order.
 
@@ -87,7 +87,7 @@ class SentenceTeacher:
             rows = order[start : start + batch_size]
             ids, mask = self.tokenizer([texts[i] for i in rows])
             out[rows] = self._encode_tokens(ids, mask.float(), bf16)
-        return out.clone()
+        return out
 
     def piece_means(self, texts: Sequence[str], *, batch_size: int = 4096) -> Tensor:
         """Mean input embedding (P, E) of the pieces of each text, without the two end marks."""
@@ -116,13 +116,13 @@ class SentenceTeacher:
 
     def _layer(self, x: Tensor, blocked: Tensor, prefix: str) -> Tensor:
         """One post-norm BERT layer. x (P, L, E), blocked (P, 1, 1, L) added to the logits."""
-        parts = [
+        q, k, v = (
             self._linear(x, f"{prefix}attention.self.{name}")
             .unflatten(-1, (self.heads, -1))
             .transpose(1, 2)
             for name in ("query", "key", "value")
-        ]
-        mixed = F.scaled_dot_product_attention(*parts, attn_mask=blocked.to(parts[0].dtype))
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=blocked.to(q.dtype))
         mixed = self._linear(mixed.transpose(1, 2).flatten(2), prefix + "attention.output.dense")
         x = self._norm(x + mixed, prefix + "attention.output.")
         hidden = F.gelu(self._linear(x, prefix + "intermediate.dense"))

@@ -41,6 +41,12 @@ class Terms:
     states: float = 0.0
     anchor: float = 0.0
 
+    @property
+    def need_teacher(self) -> bool:
+        """Whether any loss looks at the image teacher."""
+        whole = self.teacher or self.mimicry or self.regression or self.mil
+        return bool(whole or self.dense or self.dense_mimicry or self.dense_regression)
+
 
 @dataclass(frozen=True)
 class StepSettings:

@@ -99,7 +99,8 @@ def build_student(
 
 
 def _fill_vision(model: nn.Module, vision: Mapping[str, Tensor], shape: StudentShape) -> None:
-    own = model.visual.state_dict()  # type: ignore[union-attr, operator]
+    visual: nn.Module = model.visual  # type: ignore[assignment]
+    own = visual.state_dict()
     grid = shape.image_size // shape.patch_size
     state = {key: vision[key] for key in own if key in vision}
     table = vision["positional_embedding"]
@@ -113,7 +114,7 @@ def _fill_vision(model: nn.Module, vision: Mapping[str, Tensor], shape: StudentS
             f"the image tower does not fit: {len(missing)} tensors missing {missing[:2]}, "
             f"{len(wrong)} of another shape {wrong[:2]}"
         )
-    model.visual.load_state_dict({**own, **state})  # type: ignore[union-attr, operator]
+    visual.load_state_dict({**own, **state})
 
 
 def train_only(backbone: CLIPBackbone, *, start: int | None, text: bool = False) -> None:
@@ -133,7 +134,7 @@ def train_only(backbone: CLIPBackbone, *, start: int | None, text: bool = False)
     visual = {id(p) for p in backbone.vit.parameters()}
     for parameter in backbone.model.parameters():
         parameter.requires_grad_(text and id(parameter) not in visual)
-    backbone.model.logit_scale.requires_grad_(False)  # type: ignore[union-attr, operator]
+    backbone.model.logit_scale.requires_grad_(False)
     if start is None:
         return
     for name, parameter in backbone.vit.tower.visual.named_parameters():

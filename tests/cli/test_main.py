@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -133,12 +132,15 @@ def test_missing_config_or_data(dense, tmp_path, monkeypatch, command):
     assert ran.code == 2 and "--data-root is not a folder" in ran.err
 
 
-def test_benchmark_is_thin(dense, tmp_path, monkeypatch):
-    module = ModuleType("dense.benchmark")
-    module.run = lambda **options: {"options": options}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dense.benchmark", module)
-    assert dense("benchmark", "--quick", "--json", tmp_path / "b.json").code == 0
-    assert json.loads((tmp_path / "b.json").read_text())["options"] == {"quick": True}
+def test_benchmark_prints_and_writes_its_rows(dense, tmp_path, monkeypatch):
+    from dense import benchmark
+
+    row = benchmark.Row("dense forward", "1.0 s", "0.9 s", 1.05, 1.10)
+    calls: list[dict[str, object]] = []
+    monkeypatch.setattr(benchmark, "run", lambda **options: calls.append(options) or [row])
+    ran = dense("benchmark", "--quick", "--json", tmp_path / "b.json")
+    assert ran.code == 0 and "dense forward" in ran.out and calls == [{"quick": True}]
+    assert json.loads((tmp_path / "b.json").read_text())["rows"][0]["ratio"] == 1.05
 
 
 def test_demo_writes_a_page_without_requests(dense, tmp_path):
@@ -147,10 +149,10 @@ def test_demo_writes_a_page_without_requests(dense, tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert (
         "http" not in page.replace("CC0", "")
-        and page.count("data:image/jpeg;base64,") == 4 * 2 + 6 * 4
+        and page.count("data:image/jpeg;base64,") == 3 * 2 + 6 * 4
     )
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["inspection"]) == 6 and len(results["segmentation"]) == 4
+    assert len(results["inspection"]) == 6 and len(results["segmentation"]) == 3
     assert (tmp_path / "segment_coffee.png").is_file()
 
 

@@ -150,7 +150,13 @@ def test_the_whole_card_has_every_task(tmp_path: Path, labelled: Path) -> None:
     sources = CardSources([labelled], [tmp_path / "seg"], [tmp_path / "det"], [tmp_path / "parts"])
     lines: list[str] = []
     rows = make_card(
-        tiny_backbone(), sources, shots=(0, 1), seeds=2, short_side=32, progress=lines.append
+        tiny_backbone(),
+        sources,
+        shots=(0, 1),
+        seeds=2,
+        short_side=32,
+        windows=True,
+        progress=lines.append,
     )
     assert {row.task for row in rows} == {
         "speed",

@@ -92,7 +92,7 @@ def tiny_teacher(variant: int = 2, weights: object = None) -> ImageTeacher:
 
 
 def make_captions(root: Path) -> Path:
-    """Twelve pictures: four of two classes, two with captions, six with tags; one for validation."""
+    """Twelve pictures: four of two classes, two captioned, six tagged; one for validation."""
     rows = []
     for number in range(12):
         name = f"images/{number}.png"

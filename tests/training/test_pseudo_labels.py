@@ -79,7 +79,7 @@ def test_words_find_their_patches() -> None:
     share = patch_words(table, [0, 1], seen[0])
     assert share.shape == (4, 2)
     assert share[0, 0] > 0.8 and share[2, 1] > 0.8
-    assert share[3].sum() < 0.5  # the silent word explains what is everywhere
+    assert share[3].max() < 0.5  # the silent word takes its part of what is everywhere
 
 
 def test_alignment_needs_words() -> None:
