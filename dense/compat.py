@@ -91,9 +91,11 @@ def ensure_torchvision() -> Literal["native", "python"]:
     library.impl("nms", _nms, "CompositeExplicitAutograd")
     library.impl("roi_align", _roi_align, "CompositeImplicitAutograd")
     _library = library
-    import torchvision.extension
+    import torchvision.extension  # noqa: F401
 
-    torchvision.extension._has_ops = lambda: True
+    for name, module in list(sys.modules.items()):  # importing it has copied the old answer about
+        if name.startswith("torchvision.") and hasattr(module, "_has_ops"):
+            setattr(module, "_has_ops", lambda: True)  # noqa: B010
     return "python"
 
 

@@ -54,7 +54,9 @@ def tiny_backbone(seed: int = 0) -> CLIPBackbone:
     model = build_model(TINY)
     fill_by_formula(model, scale=0.8 + 0.1 * seed)
     tokenizer = open_clip.SimpleTokenizer(context_length=77)
-    advice = Recommended(short_side=64, memory_layers=(-2,), inspection_short_side=32)
+    advice = Recommended(
+        short_side=64, memory_layers=(-2,), words_short_side=32, memory_short_side=32
+    )
     preprocess = PreprocessConfig()
     return CLIPBackbone(model, tokenizer, preprocess, name="tiny", recommended=advice).eval()
 

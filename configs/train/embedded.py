@@ -40,7 +40,7 @@ from dense.training.views import ViewRule
 
 data_root = "data/captions"
 cache_dir = "work_dirs/cache"
-iterations = 900
+iterations = 1450
 start = 8
 
 shape = dict(type=StudentShape, layers=11)
@@ -81,7 +81,7 @@ model = dict(
             teacher=0.8,
             classes=0.3,
             captions=0.3,
-            mimicry=0.5,
+            mimicry=0.4,
             dense=0.8,
             dense_mimicry=0.3,
             words=0.8,
@@ -90,7 +90,14 @@ model = dict(
         pairs=pairs,
         states=dict(type=StateWeights, window=0.35),
         settings=dict(
-            type=StepSettings, start=start, keep=64, dense_patches=20, precision="bf16", seed=0
+            type=StepSettings,
+            start=start,
+            keep=64,
+            dense_patches=20,
+            precision="bf16",
+            adjust=True,
+            mix=0.5,
+            seed=0,
         ),
     ),
 )

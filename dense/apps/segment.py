@@ -46,6 +46,7 @@ def make_segmentor(
         block=block,
         short_side=short_side or backbone.recommended.short_side,
         threshold=threshold,
+        centring=0.0 if attention else backbone.recommended.centring,
     )
 
 

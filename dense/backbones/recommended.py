@@ -22,15 +22,20 @@ class Recommended:
     Attributes:
         block: How the last block makes dense features for words.
         short_side: Input short side for segmentation and regions, in pixels.
+        centring: Share of a picture's mean dense feature that is subtracted before words are
+            compared (see `dense.heads.pixel.centre`).
         memory_layers: Block outputs whose patches are remembered for inspection.
-        inspection_short_side: Input short side for inspection by patches, in pixels.
+        words_short_side: Input short side for inspection by patches against words, in pixels.
+        memory_short_side: The same against remembered patches.
         class_token_share: Weight of the whole image in the zero-shot score by patches.
     """
 
     block: LastBlock = field(default=MASKCLIP)
     short_side: int = 448
+    centring: float = 0.0
     memory_layers: tuple[int, ...] = (-5,)
-    inspection_short_side: int = 336
+    words_short_side: int = 336
+    memory_short_side: int = 336
     class_token_share: float = 0.0
 
 

@@ -95,7 +95,7 @@ def _strokes(scene: _Scene, count: int, jitter: float, width: tuple[float, float
             points.append((2 * x, 2 * y))
         pen.line(points, fill=255, width=max(1, round(2 * rng.uniform(*width))))
     small = canvas.resize((w, h), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def _blob(scene: _Scene, *, rough: float = 1.0, squeeze: float = 0.5) -> Array:
@@ -132,7 +132,7 @@ def _stain(scene: _Scene) -> tuple[Array, Array]:
     mean = scene.image.mean((0, 1))
     colour = rng.uniform(0, 255, 3) if rng.random() < 0.4 else mean * rng.uniform(0.3, 1.6)
     soft = ndimage.gaussian_filter(cover, rng.uniform(0.5, 3)) * rng.uniform(0.25, 0.85)
-    return _blend(scene.image, np.float32(1) * colour, soft), cover
+    return _blend(scene.image, np.asarray(colour, np.float32), soft), cover
 
 
 def _contamination(scene: _Scene) -> tuple[Array, Array]:
@@ -196,7 +196,7 @@ def _missing(scene: _Scene) -> tuple[Array, Array]:
 
 def _chip(scene: _Scene) -> tuple[Array, Array]:
     """Break a piece off the edge of the part, or off the side of a surface."""
-    (h, w), rng = scene.part.shape, scene.rng
+    w, rng = scene.part.shape[1], scene.rng
     edge = scene.part & ~ndimage.binary_erosion(scene.part, border_value=0)
     points = np.argwhere(edge)
     y, x = points[int(rng.integers(len(points)))] if len(points) else (0, int(rng.integers(w)))
@@ -310,7 +310,8 @@ def make_defect(
     where = np.ones(image.shape[:2], bool) if part is None else part
     if where.shape != image.shape[:2] or not where.any():
         raise InputError(
-            f"the part mask is {where.shape} with {where.sum()} pixels, expected one over {image.shape[:2]}"
+            f"the part mask has size {where.shape} and {where.sum()} pixels, expected a filled "
+            f"one over {image.shape[:2]}"
         )
     kind = kind or KINDS[int(rng.integers(len(KINDS)))]
     clean = image.astype(np.float32)

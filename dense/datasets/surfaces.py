@@ -136,11 +136,11 @@ def _circuit(size: int, rng: Generator) -> Field:
         pen.line(path, fill=bright, width=int(rng.integers(1, 5)))
         radius = int(rng.integers(2, 6))
         pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=bright)
-    return np.asarray(canvas, np.float32) / 255
+    return np.asarray(canvas, np.float32) / np.float32(255)
 
 
 def _wood(size: int, rng: Generator) -> Field:
-    y, x = _coordinates(size, rng)
+    y, _ = _coordinates(size, rng)
     warp = noise(size, size / 10, rng) * rng.uniform(5, 40)
     rings = np.sin((y + warp) * 2 * np.pi / rng.uniform(6, 24))
     grain = noise(size, (0.6, rng.uniform(4, 14)), rng) - 0.5

@@ -82,6 +82,7 @@ def segmentor(
         crop=crop,
         stride=stride,
         threshold=threshold,
+        centring=backbone.recommended.centring if attention is None else 0.0,
         batch_size=batch_size,
     )
 

@@ -18,8 +18,11 @@ from dense.evaluation.classification import classify_boxes, classify_pictures, r
 from dense.evaluation.inspection import Inspector, inspect_category
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
 from dense.methods.inspector import AnomalyInspector
-from dense.methods.patch_inspector import PatchInspector, PatchProtocol
+from dense.methods.patch_inspector import PatchInspector, recommended_protocol
 from dense.prompts import readable_name
+
+MANY_CLASSES = 200
+"""Above, 7 templates are used instead of 80: a tenth of the text work."""
 
 Progress = Callable[[str], None]
 
@@ -97,7 +100,8 @@ def make_card(
             for count in shots:
                 progress(f"inspection: {category}, {count} shots")
                 words = sources.products.get(category, category.replace("_", " "))
-                for name, build in _inspectors(backbone, category, words, windows).items():
+                builders = _inspectors(backbone, category, words, count, windows)
+                for name, build in builders.items():
                     rows += _inspection(name, build, str(source), category, count, seeds)
     if len(rows) == 1:
         raise InputError(
@@ -127,8 +131,9 @@ def _classification(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
     imagenet = sum(name in known for name in pictures.class_names) > 0.9 * len(pictures.class_names)
     if imagenet and len(pictures.class_names) > 500:
         pictures = read_labelled(source, imagenet=True)
-    scores = classify_pictures(backbone, pictures)
-    setting = f"{len(pictures.class_names)}-way"
+    templates = "short" if len(pictures.class_names) > MANY_CLASSES else "imagenet"
+    scores = classify_pictures(backbone, pictures, templates=templates)
+    setting = f"{len(pictures.class_names)}-way, {templates} templates"
     return _rows("classification", source.stem, setting, scores, ("top1", "top5", "ece"))
 
 
@@ -159,9 +164,10 @@ def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[Card
 
 
 def _inspectors(
-    backbone: CLIPBackbone, category: str, words: str, windows: bool
+    backbone: CLIPBackbone, category: str, words: str, shots: int, windows: bool
 ) -> dict[str, Callable[[], Inspector]]:
-    protocol, product = _patch_protocol(backbone), {category: words}
+    protocol = recommended_protocol(backbone.recommended, with_support=shots > 0)
+    product = {category: words}
     inspectors: dict[str, Callable[[], Inspector]] = {
         "patches": lambda: PatchInspector(backbone, product, protocol=protocol)
     }
@@ -185,15 +191,6 @@ def _inspection(
             setting, value = f"{name}, {shots}-shot", float(values.mean())
             rows.append(CardRow("inspection", category, setting, metric, value, spread))
     return rows
-
-
-def _patch_protocol(backbone: CLIPBackbone) -> PatchProtocol:
-    advice = backbone.recommended
-    return PatchProtocol(
-        layers=advice.memory_layers,
-        short_side=advice.inspection_short_side,
-        class_token=advice.class_token_share,
-    )
 
 
 def _rows(

@@ -71,7 +71,13 @@ def segment_folder(
         raise InputError(f"segmentation needs at least 2 classes, got {len(chosen)}")
     names = [readable_name(folder.labels.names[k]) for k in chosen]
     classifier = build_text_classifier(backbone, names, templates=templates)
-    segmentor = OpenVocabSegmentor(backbone, classifier, block=block, short_side=short_side)
+    segmentor = OpenVocabSegmentor(
+        backbone,
+        classifier,
+        block=block,
+        short_side=short_side,
+        centring=backbone.recommended.centring,
+    )
     table = np.full(IGNORE + 1, IGNORE, np.int64)
     table[chosen] = np.arange(len(chosen))
     confusion = np.zeros((len(chosen), len(chosen)), np.int64)
@@ -82,7 +88,7 @@ def segment_folder(
             target = table[np.asarray(sample.mask)]
             confusion += confusion_matrix(result.class_map, target, len(chosen), IGNORE)
             known = target != IGNORE
-            if result.confidence is not None:
+            if result.confidence is not None and known.any():
                 counts = calibration_counts(
                     result.confidence[known], (result.class_map == target)[known]
                 )

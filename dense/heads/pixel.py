@@ -23,6 +23,18 @@ def text_similarity(dense: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("bdhw,pd->bphw", unit, weights.float())
 
 
+def centre(dense: Tensor, share: float) -> Tensor:
+    """Subtract `share` of the mean over patches, of unit features.
+
+    Patches of a small or lightly trained tower all carry some of the whole picture's meaning;
+    taking part of the common component away lets local meaning decide. dense (B, D, gh, gw).
+    """
+    if share == 0:
+        return dense
+    unit = F.normalize(dense.float(), dim=1)
+    return unit - share * unit.mean((2, 3), keepdim=True)
+
+
 def class_probabilities(logits: Tensor, classifier: TextClassifier) -> Tensor:
     """Soft-max over all queries, then the largest query of each class.
 

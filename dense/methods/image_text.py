@@ -15,6 +15,7 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.structures import Size
 from dense.training import losses
+from dense.training.context import LabelPrior, run_mixed
 from dense.training.items import PairItem, TrainingItem, stacked
 from dense.training.pseudo_labels import affinity, smooth
 from dense.training.settings import StepSettings, Terms
@@ -95,6 +96,7 @@ class ImageTextTraining(nn.Module):
         named = texts(self.class_names) if texts is not None and terms.classes else None
         self.register_buffer("classes", named, persistent=False)
         self.register_buffer("words", words, persistent=False)
+        self.priors = self._label_priors(words)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def loss(self, samples: Sequence[TrainingItem]) -> dict[str, Tensor]:
@@ -104,24 +106,16 @@ class ImageTextTraining(nn.Module):
         tokens, grid = self._tokens(samples)
         kept = self._choose(tokens, generator)
         sparse = keep_patches(tokens, kept, self.backbone.vit.tower.prefix)
-        start, precision = self.settings.start, self.settings.precision
-        scale = self.log_scale.exp()
-        out = run_suffix(
-            self.backbone.vit, sparse, start, values=self.terms.values > 0, precision=precision
-        )
-        found = self._text_terms(out, samples, generator)
+        scale, mixed = self.log_scale.exp(), self._mixes(generator)
+        out = self._run(sparse, mixed, generator)
+        found = {} if mixed else self._text_terms(out, samples, generator)
         if self.teacher is not None and self.terms.need_teacher:
-            texts = self.teacher.classifier(generator)
-            seen = TeacherView(*self._codes(self.teacher, samples, grid), texts)
-            found |= global_terms(self.teacher, self.terms, out, seen, scale, self.head)
-            smoothed = self._smoothed(seen.dense, tokens)
-            if smoothed is not None:
-                chosen = kept[:, : self.settings.dense_patches]
-                target = gather_patches(smoothed, chosen)
-                found |= dense_terms(self.teacher, self.terms, out, target, texts, scale, self.head)
+            found |= self._teacher_terms(out, samples, tokens, kept, grid, mixed, generator)
         if self.terms.words and self.words is not None:
-            found |= word_terms(self.terms, out, samples, kept, self._words(generator), scale)
-        if self.anchor is not None:
+            texts = self._words(generator)
+            prior = self._prior("words")
+            found |= word_terms(self.terms, out, samples, kept, texts, scale, prior)
+        if self.anchor is not None and not mixed:
             found["loss_anchor"] = self.terms.anchor * self._anchor_term(out, sparse)
         pairs = [item.pair for item in samples if item.pair is not None]
         return found | self._state_terms(pairs, generator)
@@ -148,6 +142,58 @@ class ImageTextTraining(nn.Module):
         ):
             if wanted and not present:
                 raise InputError(f"these terms need {name}: pass it, or set their weight to 0")
+
+    def _label_priors(self, words: Tensor | None) -> nn.ModuleDict:
+        priors = nn.ModuleDict()
+        if self.settings.adjust and self.teacher is not None:
+            for name in ("whole", "dense"):
+                priors[name] = LabelPrior(len(self.teacher.weights))
+        if self.settings.adjust and self.class_names:
+            priors["classes"] = LabelPrior(len(self.class_names))
+        if self.settings.adjust and words is not None:
+            priors["words"] = LabelPrior(words.shape[1])
+        return priors
+
+    def _prior(self, name: str) -> LabelPrior | None:
+        found = dict(self.priors.items()).get(name)
+        return found if isinstance(found, LabelPrior) else None
+
+    def _mixes(self, generator: Generator) -> bool:
+        """Whether this step mixes pictures: only if some loss is left then."""
+        terms = self.terms
+        useful = terms.dense or terms.dense_mimicry or terms.dense_regression or terms.words
+        return bool(useful) and float(torch.rand((), generator=generator)) < self.settings.mix
+
+    def _run(self, tokens: Tensor, mixed: bool, generator: Generator) -> Outputs:
+        vit, start, precision = self.backbone.vit, self.settings.start, self.settings.precision
+        values = self.terms.values > 0
+        if mixed:
+            return run_mixed(vit, tokens, start, generator, values=values, precision=precision)
+        return run_suffix(vit, tokens, start, values=values, precision=precision)
+
+    def _teacher_terms(
+        self,
+        out: Outputs,
+        samples: Sequence[TrainingItem],
+        tokens: Tensor,
+        kept: Tensor,
+        grid: Size,
+        mixed: bool,
+        generator: Generator,
+    ) -> dict[str, Tensor]:
+        teacher, terms, scale = self.teacher, self.terms, self.log_scale.exp()
+        if teacher is None:
+            return {}
+        whole, dense = self._prior("whole"), self._prior("dense")
+        texts, found = teacher.classifier(generator), {}
+        seen = TeacherView(*self._codes(teacher, samples, grid), texts)
+        if not mixed:
+            found = global_terms(teacher, terms, out, seen, scale, self.head, whole)
+        smoothed = self._smoothed(seen.dense, tokens)
+        if smoothed is not None:
+            target = gather_patches(smoothed, kept[:, : self.settings.dense_patches])
+            found |= dense_terms(teacher, terms, out, target, texts, scale, self.head, dense)
+        return found
 
     def _words(self, generator: Generator) -> Tensor:
         """A version of the words' features (V, D)."""
@@ -232,9 +278,14 @@ class ImageTextTraining(nn.Module):
         scale, batch, terms = self.log_scale.exp(), len(samples), self.terms
         named = [i for i, item in enumerate(samples) if item.texts[0] in self.class_index]
         if terms.classes and named and self.classes is not None:
-            labels = torch.tensor([self.class_index[samples[i].texts[0]] for i in named])
+            rows = [self.class_index[samples[i].texts[0]] for i in named]
+            labels, prior = torch.tensor(rows, device=out.class_token.device), None
+            counted = self._prior("classes")
+            if counted is not None:
+                counted.update(F.one_hot(labels, len(self.class_names)))
+                prior = counted.log()
             value = losses.class_cross_entropy(
-                out.class_token[named], self.classes, scale, labels.to(out.class_token.device)
+                out.class_token[named], self.classes, scale, labels, prior=prior
             )
             found["loss_classes"] = terms.classes * value * (len(named) / batch)
         told = [i for i in range(batch) if i not in set(named) or not terms.classes]

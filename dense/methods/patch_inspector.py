@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from dense.backbones import CLIPBackbone, LastBlock
 from dense.backbones.attention import AS_TRAINED
 from dense.backbones.preprocess import fit_short_side
+from dense.backbones.recommended import Recommended
 from dense.classifier import build_state_weights
 from dense.errors import InputError
 from dense.heads.memory import association, unit_rows
@@ -46,7 +47,7 @@ class PatchProtocol:
     block: LastBlock = AS_TRAINED
     layers: tuple[int, ...] = (-5,)
     short_side: int = 336
-    neighbourhood: int = 3
+    neighbourhood: int = 1
     rotations: int = 1
     top: float = 0.01
     temperature: float = 0.01
@@ -54,6 +55,16 @@ class PatchProtocol:
 
 
 DEFAULT = PatchProtocol()
+
+
+def recommended_protocol(advice: Recommended, *, with_support: bool) -> PatchProtocol:
+    """The protocol that a checkpoint recommends, with or without support images."""
+    return PatchProtocol(
+        block=advice.block,
+        layers=advice.memory_layers,
+        short_side=advice.memory_short_side if with_support else advice.words_short_side,
+        class_token=advice.class_token_share,
+    )
 
 
 class PatchInspector:

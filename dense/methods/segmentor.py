@@ -10,7 +10,7 @@ from torch import Tensor
 from dense.backbones import CLIPBackbone, LastBlock, last_block
 from dense.backbones.preprocess import fit_short_side
 from dense.errors import InputError
-from dense.heads.pixel import text_similarity
+from dense.heads.pixel import centre, text_similarity
 from dense.methods.batching import iter_batches
 from dense.postprocess import segment_map
 from dense.regions import sliding_starts
@@ -42,6 +42,7 @@ class OpenVocabSegmentor:
         crop: Side of square sliding windows in pixels; ``None`` sees the whole image at once.
         stride: Step of the windows in pixels; ``None`` is half the crop.
         threshold: Probability below which a pixel goes to the background.
+        centring: Share of each window's mean feature to subtract (`dense.heads.pixel.centre`).
         batch_size: Images or windows that run at once.
 
     Raises:
@@ -58,6 +59,7 @@ class OpenVocabSegmentor:
         crop: int | None = None,
         stride: int | None = None,
         threshold: float = 0.0,
+        centring: float = 0.0,
         batch_size: int = 4,
     ) -> None:
         self.backbone = backbone
@@ -65,6 +67,7 @@ class OpenVocabSegmentor:
         self.block = block
         self.short_side = short_side
         self.threshold = threshold
+        self.centring = centring
         self.batch_size = batch_size
         patch = max(backbone.patch_size)
         self.crop = crop
@@ -98,6 +101,7 @@ class OpenVocabSegmentor:
             "stride": self.stride,
             "logit_scale": round(self.classifier.logit_scale, 3),
             "threshold": self.threshold,
+            "centring": self.centring,
             "classes": self.classifier.num_classes,
             "queries": len(self.classifier.weights),
             "precision": str(self.backbone.dtype).removeprefix("torch."),
@@ -136,7 +140,8 @@ class OpenVocabSegmentor:
         return total / count
 
     def _classify(self, images: Tensor) -> Tensor:
-        return text_similarity(self.backbone.vit(images, self.block).dense, self.classifier.weights)
+        dense = centre(self.backbone.vit(images, self.block).dense, self.centring)
+        return text_similarity(dense, self.classifier.weights)
 
 
 def _attention_name(block: LastBlock) -> str:

@@ -69,6 +69,7 @@ def teacher_cross_entropy(
     teacher_logits: Tensor,
     *,
     temperature: float = 1.0,
+    prior: Tensor | None = None,
 ) -> Tensor:
     """Cross entropy of the student's class probabilities to a teacher's.
 
@@ -80,9 +81,12 @@ def teacher_cross_entropy(
         scale: Multiplier from cosine similarity to logits.
         teacher_logits: (..., K).
         temperature: Divides the teacher's logits; below 1 sharpens.
+        prior: (K,) added to the student's logits, see `dense.training.context.LabelPrior`.
     """
     targets = (teacher_logits / temperature).softmax(-1)
-    return -(targets * (scale * embeddings @ classifier.T).log_softmax(-1)).sum(-1).mean()
+    logits = scale * embeddings @ classifier.T
+    logits = logits if prior is None else logits + prior
+    return -(targets * logits.log_softmax(-1)).sum(-1).mean()
 
 
 def cosine_regression(
@@ -239,6 +243,7 @@ def class_cross_entropy(
     labels: Tensor,
     *,
     label_smoothing: float = 0.05,
+    prior: Tensor | None = None,
 ) -> Tensor:
     """Cross entropy over all class names: a contrastive loss whose negatives are complete.
 
@@ -248,13 +253,21 @@ def class_cross_entropy(
         scale: Multiplier from cosine similarity to logits.
         labels: (B,) class indices.
         label_smoothing: Share of the target spread over all classes.
+        prior: (K,) added to the logits, see `dense.training.context.LabelPrior`.
     """
     logits = scale * embeddings @ classifier.T
+    logits = logits if prior is None else logits + prior
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 def word_cross_entropy(
-    patches: Tensor, words: Tensor, scale: Tensor | float, index: Tensor, weight: Tensor
+    patches: Tensor,
+    words: Tensor,
+    scale: Tensor | float,
+    index: Tensor,
+    weight: Tensor,
+    *,
+    prior: Tensor | None = None,
 ) -> Tensor:
     """Cross entropy of patches to a few aligned words each.
 
@@ -264,8 +277,11 @@ def word_cross_entropy(
         scale: Multiplier from cosine similarity to logits.
         index: (B, N, k) words of each patch.
         weight: (B, N, k) how sure the alignment is; 0 where it says nothing.
+        prior: (V,) added to the logits, see `dense.training.context.LabelPrior`.
     """
-    log_probability = (scale * patches @ words.T).log_softmax(-1).gather(-1, index)
+    logits = scale * patches @ words.T
+    logits = logits if prior is None else logits + prior
+    log_probability = logits.log_softmax(-1).gather(-1, index)
     return -(weight * log_probability).sum() / weight.sum().clamp(min=1)
 
 

@@ -61,6 +61,9 @@ class StepSettings:
         checkpointing: Recompute activations in the backward pass: less memory, more time.
         text: Whether the text tower learns, too.
         scale: First multiplier from cosine similarity to logits; the backbone's own if ``None``.
+        adjust: Add the logarithm of label frequencies to logits in training.
+        mix: Share of steps in which half of the patches come from another picture; such steps
+            have no losses on class tokens.
         seed: Of all draws; with the number of the step it decides them.
     """
 
@@ -72,4 +75,6 @@ class StepSettings:
     checkpointing: bool = False
     text: bool = False
     scale: float | None = None
+    adjust: bool = False
+    mix: float = 0.0
     seed: int = 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from dense.training import losses
+from dense.training.context import LabelPrior
 from dense.training.items import TrainingItem, stacked
 from dense.training.settings import Terms
 from dense.training.student import Outputs
@@ -36,12 +38,14 @@ def global_terms(
     seen: TeacherView,
     scale: Tensor,
     head: nn.Module | None,
+    prior: LabelPrior | None = None,
 ) -> dict[str, Tensor]:
     """Losses against the teacher's view of whole pictures; see `Terms`."""
     found: dict[str, Tensor] = {}
     logits = teacher.logits(seen.codes)
     if terms.teacher:
-        value = losses.teacher_cross_entropy(out.class_token, seen.texts, scale, logits)
+        log = _prior(prior, logits)
+        value = losses.teacher_cross_entropy(out.class_token, seen.texts, scale, logits, prior=log)
         found["loss_teacher"] = terms.teacher * value
     if terms.regression:
         value = losses.cosine_regression(out.class_token, teacher.embed(seen.codes))
@@ -63,6 +67,7 @@ def dense_terms(
     texts: Tensor,
     scale: Tensor,
     head: nn.Module | None,
+    prior: LabelPrior | None = None,
 ) -> dict[str, Tensor]:
     """Losses of patches against smoothed codes.
 
@@ -74,6 +79,7 @@ def dense_terms(
         texts: (K, D).
         scale: Multiplier from cosine similarity to logits.
         head: From encoder width to codes.
+        prior: Of the teacher's classes in patches.
     """
     found: dict[str, Tensor] = {}
     count, prefix = target.shape[1], out.features.shape[1] - out.patches.shape[1]
@@ -83,11 +89,12 @@ def dense_terms(
     paths = [("", out.patches, 1.0)]
     if out.values is not None:
         paths.append(("_values", out.values, terms.values))
+    log = _prior(prior, teacher.logits(target)) if terms.dense else None
     for suffix, patches, factor in paths:
         patches = patches[:, :count]
         if terms.dense:
             logits = teacher.logits(target)
-            value = losses.teacher_cross_entropy(patches, texts, scale, logits)
+            value = losses.teacher_cross_entropy(patches, texts, scale, logits, prior=log)
             found["loss_dense" + suffix] = factor * terms.dense * value
         if terms.dense_regression:
             value = losses.dense_regression(patches, teacher.embed(target))
@@ -102,6 +109,7 @@ def word_terms(
     kept: Tensor,
     words: Tensor,
     scale: Tensor,
+    prior: LabelPrior | None = None,
 ) -> dict[str, Tensor]:
     """Loss of patches against aligned words, over the items that have any.
 
@@ -112,6 +120,7 @@ def word_terms(
         kept: (B, n) indices of the patches in `out`.
         words: (V, D) the vocabulary.
         scale: Multiplier from cosine similarity to logits.
+        prior: Of the words.
     """
     rows = [i for i, item in enumerate(samples) if item.word_index is not None]
     index = stacked([samples[i].word_index for i in rows])
@@ -119,14 +128,22 @@ def word_terms(
     if index is None or weight is None:
         return {}
     chosen = kept[rows]
-    value = losses.word_cross_entropy(
-        out.patches[rows],
-        words,
-        scale,
-        gather_patches(index.to(kept.device), chosen),
-        gather_patches(weight.to(kept.device), chosen),
-    )
+    index = gather_patches(index.to(kept.device), chosen)
+    weight = gather_patches(weight.to(kept.device), chosen)
+    log = None
+    if prior is not None:
+        counts = torch.zeros(len(words), device=weight.device)
+        prior.update(counts.index_add_(0, index.flatten(), weight.flatten())[None])
+        log = prior.log()
+    value = losses.word_cross_entropy(out.patches[rows], words, scale, index, weight, prior=log)
     return {"loss_words": terms.words * value}
+
+
+def _prior(prior: LabelPrior | None, logits: Tensor) -> Tensor | None:
+    if prior is None:
+        return None
+    prior.update(logits.softmax(-1))
+    return prior.log()
 
 
 def gather_patches(rows: Tensor, index: Tensor) -> Tensor:

@@ -84,6 +84,7 @@ def run(place: Path, name: str, work: str, iterations: int = 2, **more: object) 
         drawn = [{"type": DefectPairs, "count": 2, "side": side} for side in (32, 40)]
         options |= {"model.method.pairs": drawn, "train_dataloader.items.pairs": drawn}
         options["train_dataloader.items.every"] = 1
+        options["model.method.settings.mix"] = 0.0  # all losses in every step
     options |= {key.replace("__", "."): value for key, value in more.items()}
     resume = bool(options.pop("resume", False))
     return train_config(

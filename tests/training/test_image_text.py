@@ -12,12 +12,13 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.methods.image_text import ImageTextTraining
 from dense.methods.text_distillation import Phrase, TextDistillation
+from dense.training.context import LabelPrior, run_mixed
 from dense.training.datasets import Joined, PicturePairs, WithPairs
 from dense.training.items import PairItem, TrainingItem, WindowTokens
 from dense.training.settings import StepSettings, Terms
 from dense.training.state_terms import GENERIC, StateTerms, StateWeights
 from dense.training.states import DefectPairs, StatePair, draw_windows, foreground
-from dense.training.student import build_student
+from dense.training.student import build_student, run_suffix
 from dense.training.teacher_targets import TeacherTargets, class_classifiers
 from dense.training.text_table import StateTable, TextTable
 from dense.training.views import View, ViewRule, centre_view
@@ -259,3 +260,49 @@ def test_views() -> None:
     middle = centre_view((30, 40)).render(image, 30)
     np.testing.assert_array_equal(middle, image[:, 5:35])
     np.testing.assert_array_equal(View(5, 0, 30, True).render(image, 30), middle[:, ::-1])
+
+
+def test_mixed_steps_learn_from_patches_alone() -> None:
+    method, batch = build(replace(ALL, anchor=0.0), mix=1.0), items()
+    found = method.loss(batch)
+    assert "loss_dense" in found and "loss_words" in found and "loss_state_patch" in found
+    assert not {"loss_teacher", "loss_classes", "loss_captions"} & set(found)
+    assert "loss_classes" in build(Terms(classes=1), mix=1.0).loss(batch)
+
+
+def test_mixing_puts_patches_back() -> None:
+    method = build(Terms(classes=1))
+    vit = method.backbone.vit
+    tokens = torch.randn(1, 17, 64).expand(3, -1, -1)  # equal pictures: mixing changes nothing
+    generator = torch.Generator().manual_seed(0)
+    mixed = run_mixed(vit, tokens, 1, generator, values=True, precision="fp32")
+    plain = run_suffix(vit, tokens, 1, values=True)
+    torch.testing.assert_close(mixed.patches, plain.patches)
+    torch.testing.assert_close(mixed.values, plain.values)
+    distinct = torch.randn(2, 17, 64)
+    end = vit.num_blocks  # after the last block every token stands alone
+    mixed = run_mixed(vit, distinct, end, generator, values=False, precision="fp32")
+    torch.testing.assert_close(mixed.patches, run_suffix(vit, distinct, end).patches)
+
+
+def test_label_prior_counts() -> None:
+    prior = LabelPrior(2)
+    torch.testing.assert_close(prior.log(), torch.tensor([0.55, 0.55]).log())
+    prior.update(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
+    torch.testing.assert_close(prior.share, torch.tensor([0.75, 0.25]))
+    prior.update(torch.tensor([[1.0, 3.0]]))
+    torch.testing.assert_close(prior.share, torch.tensor([0.5, 0.5]))
+    prior.update(torch.zeros(1, 2))
+    assert int(prior.seen) == 2
+
+
+def test_adjusted_losses_are_plain_at_even_frequencies() -> None:
+    batch = items()
+    plain = build(Terms(classes=1)).loss(batch)["loss_classes"]
+    adjusted = build(Terms(classes=1), adjust=True).loss(batch)["loss_classes"]
+    torch.testing.assert_close(adjusted, plain)  # one cat, one dog
+    skewed = [replace(item, texts=("cat",), kind="class") for item in batch[:2]]
+    assert (
+        build(Terms(classes=1), adjust=True).loss(skewed)["loss_classes"]
+        < build(Terms(classes=1)).loss(skewed)["loss_classes"]
+    )
