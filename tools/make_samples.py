@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 TILE = 170
-PHOTOS = ("chelsea.png", "coffee.png")
+PHOTOS = ("rocket.jpg", "coffee.png")
 FLICKR = ("china.jpg",)
 SURFACES = {"brick paving": ("brick.png", "crack"), "gravel": ("gravel.png", "stain")}
 SUPPORT, GOOD, BAD = (0, 2, 6, 8), (3,), (4, 5)

@@ -24,7 +24,7 @@ HEAT_SCALES = {
     "WinCLIP": (0.3, 1.0),
     "WinCLIP+": (0.2, 0.6),
     "patch words": (0.3, 1.0),
-    "patch memory": (0.1, 0.4),
+    "patch memory": (0.08, 0.3),
 }
 """(low, high) anomaly values of the coldest and hottest colour, by method."""
 METHODS = ("winclip", "patch")
