@@ -93,9 +93,9 @@ def run(
         [
             Section(
                 "Segmentation by words",
-                "Every pixel gets the word that fits it best. These photos and words were picked because "
-                "the small packaged model manages them; they measure nothing. Change them in "
-                "PHOTOS of dense/demo.py, or run dense segment on your own pictures.",
+                "Every pixel gets the word that fits it best. These photos and words were picked "
+                "because the small packaged model manages them; they measure nothing. Change them "
+                "in PHOTOS of dense/demo.py, or run dense segment on your own pictures.",
                 segment_entries,
             ),
             *inspect_sections,
