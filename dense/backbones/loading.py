@@ -146,6 +146,7 @@ def _from_hub(name: str) -> CLIPBackbone:
 
 
 def _downloaded(name: str, create: Any, tokenizer: Any) -> CLIPBackbone:
+    logging.disable(logging.ERROR)  # open_clip logs the failure that is raised below
     try:
         model, tokenize = create(), tokenizer()
     except Exception as error:  # hub clients raise many kinds without a common base
@@ -153,6 +154,8 @@ def _downloaded(name: str, create: Any, tokenizer: Any) -> CLIPBackbone:
             f"cannot fetch {name} from its hub ({type(error).__name__}): check the network, or "
             "pass a local checkpoint file, or use the packaged model 'embedded'"
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
     config = open_clip.get_model_preprocess_cfg(model)
     return CLIPBackbone(model, tokenize, _preprocess(config), name=name)
 
