@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
             support = apps.read_support(arguments.support) if arguments.support else None
             inspector = apps.make_inspector(backbone, arguments.product, support=support)
             anomaly = inspector.predict([sample])[0]
-            heat = draw_anomaly(image, anomaly, scale=apps.default_scale(inspector))
+            heat = draw_anomaly(image, anomaly, scale=inspector.heat_scale)
             picture = side_by_side([image, heat], ["picture", f"score {anomaly.score:.3f}"])
         write_image(arguments.out, picture)
     except DenseError as error:

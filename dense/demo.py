@@ -217,7 +217,7 @@ def _look(inspector: apps.Inspector, path: Path) -> _Look:
     image = read_image(path)
     begun = time.perf_counter()
     result = inspector.predict([Sample(image, path)])[0]
-    return _Look(result, apps.default_scale(inspector), time.perf_counter() - begun)
+    return _Look(result, inspector.heat_scale, time.perf_counter() - begun)
 
 
 def _compare(

@@ -10,7 +10,7 @@ from dense.benchmark import Pairs, Row, as_records, format_table, run, time_pair
 from dense.benchmark.models import QUICK_MODEL, random_backbone, window_products
 from dense.benchmark.peers import drop_tokens
 from dense.errors import InputError
-from dense.methods.inspector import AnomalyInspector
+from dense.methods.anomaly.winclip import WinCLIPInspector
 
 
 def test_ratio_is_the_median_of_pairs() -> None:
@@ -73,7 +73,7 @@ def test_absent_anomalib_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_floor_counts_the_products() -> None:
     """By hand, for one window scale: first, middle and last block of the quick model."""
     backbone = random_backbone("quick", quick=True)
-    inspector = AnomalyInspector(backbone, "nut")
+    inspector = WinCLIPInspector(backbone, "nut")
     _, flops = window_products(inspector)
     c, patches = QUICK_MODEL["vision_cfg"]["width"], 49
     windows = {36: 5, 25: 10}  # count: tokens of each
@@ -87,7 +87,7 @@ def test_the_floor_counts_the_products() -> None:
 
 def test_the_plain_loop_gives_the_same_features() -> None:
     backbone = random_backbone("quick", quick=True)
-    inspector = AnomalyInspector(backbone, "nut")
+    inspector = WinCLIPInspector(backbone, "nut")
     batch = torch.randn(2, 3, *backbone.image_size)
     image, *scales = drop_tokens(backbone.model.visual, batch, inspector.windows)
     with torch.inference_mode():

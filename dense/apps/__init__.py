@@ -6,7 +6,6 @@ Every job returns a plain dictionary that is also what lands in ``results.json``
 from dense.apps.files import ModelOptions, Report, load_backbone
 from dense.apps.inspect import (
     Inspector,
-    default_scale,
     inspect_images,
     make_inspector,
     read_support,
@@ -19,7 +18,6 @@ __all__ = [
     "ModelOptions",
     "Report",
     "class_shares",
-    "default_scale",
     "hidden_classes",
     "inspect_images",
     "load_backbone",

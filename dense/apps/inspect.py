@@ -11,23 +11,13 @@ from numpy.typing import NDArray
 
 from dense.apps.files import Report, Track, about, outcome, read_all
 from dense.backbones import CLIPBackbone
-from dense.errors import InputError, unknown_name
+from dense.errors import InputError
 from dense.images import find_images, read_image, write_image
-from dense.methods.inspector import AnomalyInspector
-from dense.methods.patch_inspector import PatchInspector, recommended_protocol
+from dense.methods.anomaly.base import Inspector
+from dense.methods.catalog import find_method
 from dense.outputs import check_writable, write_json
 from dense.structures import AnomalyResult, Sample
 from dense.visualize import draw_anomaly
-
-Inspector = AnomalyInspector | PatchInspector
-HEAT_SCALES = {
-    "WinCLIP": (0.3, 1.0),
-    "WinCLIP+": (0.2, 0.6),
-    "patch words": (0.3, 1.0),
-    "patch memory": (0.08, 0.3),
-}
-"""(low, high) anomaly values of the coldest and hottest colour, by method."""
-METHODS = ("winclip", "patch")
 
 
 def read_support(
@@ -60,28 +50,28 @@ def make_inspector(
     method: str = "winclip",
     support: Sequence[Sample] | None = None,
     threshold: float | None = None,
+    weights: str | Path | None = None,
 ) -> Inspector:
     """Build an inspector for one product, fitted if there are support images.
 
     Args:
         backbone: A loaded CLIP.
         product: Words for the product.
-        method: One of `METHODS`.
+        method: A name of `dense.methods.catalog`.
         support: Normal pictures.
         threshold: Score from which pictures and pixels count as defective.
+        weights: File of the learned parts, for trained methods.
 
     Raises:
         InputError: If the method is unknown or the support cannot be used.
     """
-    if method not in METHODS:
-        raise unknown_name("inspection method", method, METHODS)
-    inspector: Inspector
-    if method == "winclip":
-        inspector = AnomalyInspector(backbone, product, threshold=threshold)
-    else:
-        advice, few = backbone.recommended, support is not None
-        protocol = recommended_protocol(advice, with_support=few)
-        inspector = PatchInspector(backbone, product, protocol=protocol, threshold=threshold)
+    inspector: Inspector = find_method(method, "inspect").builder()(
+        backbone,
+        product,
+        shots=0 if support is None else len(support),
+        threshold=threshold,
+        weights=weights,
+    )
     return inspector if support is None else inspector.fit(support)
 
 
@@ -101,14 +91,14 @@ def inspect_images(
         paths: The pictures.
         out: Folder of the results.
         category: Which of the inspector's products the pictures show.
-        scale: (low, high) anomaly values of the heat colours; by default `default_scale`.
+        scale: (low, high) anomaly values of the heat colours; by default the method's `heat_scale`.
         track: Wraps the loop in a progress bar.
 
     Raises:
         InputError: If nothing could be read or the place cannot be written.
     """
     out = check_writable(out)
-    scale, started = scale or default_scale(inspector), time.perf_counter()
+    scale, started = scale or inspector.heat_scale, time.perf_counter()
     skipped: list[Report] = []
     records: list[Report] = []
     samples = read_all(paths, skipped, category)
@@ -137,12 +127,6 @@ def inspect_images(
     }
     write_json(out / "results.json", report)
     return report
-
-
-def default_scale(inspector: Inspector) -> tuple[float, float]:
-    """Choose the heat colours' range from the method alone, so it is the same in every run."""
-    name = str(inspector.describe()["method"])
-    return HEAT_SCALES.get(name, (0.0, 1.0))
 
 
 def map_to_levels(result: AnomalyResult, scale: tuple[float, float]) -> NDArray[np.uint16]:

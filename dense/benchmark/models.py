@@ -18,7 +18,7 @@ from dense.backbones.preprocess import PreprocessConfig
 from dense.benchmark import DENSE_MODEL, QUICK_MODEL, WINDOW_MODEL, Row, pair_row, time_pairs
 from dense.benchmark.peers import anomalib_winclip, drop_tokens
 from dense.classifier import build_text_classifier
-from dense.methods.inspector import ANOMALIB, AnomalyInspector
+from dense.methods.anomaly.winclip import ANOMALIB, WinCLIPInspector
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.structures import Sample
 
@@ -68,7 +68,7 @@ def measure_forward(quick: bool) -> list[Row]:
 def measure_windows(quick: bool) -> list[Row]:
     """WinCLIP zero-shot against anomalib, a plain loop, and its own matrix products."""
     backbone = random_backbone(WINDOW_MODEL, quick=quick)
-    inspector = AnomalyInspector(backbone, PRODUCT, protocol=ANOMALIB)
+    inspector = WinCLIPInspector(backbone, PRODUCT, protocol=ANOMALIB)
     sample = Sample(_picture(*inspector.input_size))
     repeats = 2 if quick else 5
     image = backbone.to_batch([backbone.preprocess.to_tensor(sample.image)])
@@ -91,7 +91,7 @@ def measure_windows(quick: bool) -> list[Row]:
 
 def _anomalib_row(
     backbone: CLIPBackbone,
-    inspector: AnomalyInspector,
+    inspector: WinCLIPInspector,
     sample: Sample,
     repeats: int,
     bar: float | None,
@@ -109,7 +109,7 @@ def _anomalib_row(
     return pair_row("WinCLIP zero-shot", pairs, bar, note)
 
 
-def window_products(inspector: AnomalyInspector) -> tuple[Callable[[], None], int]:
+def window_products(inspector: WinCLIPInspector) -> tuple[Callable[[], None], int]:
     """The linear layers of one zero-shot prediction and nothing else, and their FLOP."""
     tower = inspector.backbone.vit.tower
     width, blocks = tower.width, len(tower.blocks)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from dense.cli import common
 
-METHODS = ("winclip", "patch")
-
 
 def add_parser(commands: common.Subparsers) -> None:
     """Add the command."""
@@ -25,7 +23,10 @@ def add_parser(commands: common.Subparsers) -> None:
         "--method",
         metavar="NAME",
         default="winclip",
-        help="winclip (windows) or patch (one pass, ten times quicker) (default: winclip)",
+        help="a name of `dense methods --task inspect`; patch is quick (default: winclip)",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="learned parts, for trained methods"
     )
     parser.add_argument("--support", metavar="DIR", help="normal pictures to compare with")
     parser.add_argument(
@@ -53,14 +54,14 @@ def add_parser(commands: common.Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from dense.errors import InputError, unknown_name
+    from dense.errors import InputError
     from dense.images import find_images
+    from dense.methods.catalog import find_method
     from dense.outputs import check_writable
 
     if not arguments.product.strip():
         raise InputError('--product is blank: say what the pictures show, e.g. "metal nut"')
-    if arguments.method not in METHODS:
-        raise unknown_name("inspection method", arguments.method, METHODS)
+    find_method(arguments.method, "inspect")
     if arguments.shots is not None and arguments.support is None:
         raise InputError("--shots draws from normal pictures: give their folder as --support")
     if arguments.scale is not None and not arguments.scale[1] > arguments.scale[0]:
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         method=arguments.method,
         support=support,
         threshold=arguments.threshold,
+        weights=arguments.weights,
     )
     report = apps.inspect_images(
         inspector,

@@ -9,7 +9,7 @@ from dense.backbones import CLIPBackbone, last_block, load
 from dense.classifier import build_text_classifier
 from dense.engine.data import class_names
 from dense.engine.model import default_device
-from dense.methods.inspector import PAPER, AnomalyInspector, WindowProtocol
+from dense.methods.anomaly.winclip import PAPER, WinCLIPInspector, WindowProtocol
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.prompts import make_class_list
 from dense.structures import Size
@@ -94,10 +94,10 @@ def inspector(
     protocol: WindowProtocol = PAPER,
     input_size: Size | None = None,
     batch_size: int = 8,
-) -> AnomalyInspector:
-    """An `AnomalyInspector`; `input_size` may come as a list."""
+) -> WinCLIPInspector:
+    """An `WinCLIPInspector`; `input_size` may come as a list."""
     size = None if input_size is None else (input_size[0], input_size[1])
-    return AnomalyInspector(
+    return WinCLIPInspector(
         backbone, products, protocol=protocol, input_size=size, batch_size=batch_size
     )
 

@@ -17,8 +17,8 @@ from dense.errors import InputError
 from dense.evaluation.classification import classify_boxes, classify_pictures, read_labelled
 from dense.evaluation.inspection import Inspector, inspect_category
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
-from dense.methods.inspector import AnomalyInspector
-from dense.methods.patch_inspector import PatchInspector, recommended_protocol
+from dense.methods.anomaly.patch import PatchInspector, recommended_protocol
+from dense.methods.anomaly.winclip import WinCLIPInspector
 from dense.prompts import readable_name
 
 MANY_CLASSES = 200
@@ -172,7 +172,7 @@ def _inspectors(
         "patches": lambda: PatchInspector(backbone, product, protocol=protocol)
     }
     if windows:
-        inspectors["windows"] = lambda: AnomalyInspector(backbone, product)
+        inspectors["windows"] = lambda: WinCLIPInspector(backbone, product)
     return inspectors
 
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
-
 from dense.datasets.anomaly import AnomalyFolder
 from dense.datasets.support import select_support
+from dense.methods.anomaly.base import Inspector
 from dense.metrics import PixelScores, anomaly_scores
-from dense.structures import AnomalyResult, Sample
 
 BATCH = 16
-
-
-class Inspector(Protocol):
-    """What `AnomalyInspector` and `PatchInspector` have in common."""
-
-    def fit(self, support: Sequence[Sample]) -> object:
-        """Remember normal pictures."""
-
-    def predict(self, samples: Sequence[Sample]) -> list[AnomalyResult]:
-        """Score pictures."""
-
-
-InspectorT = TypeVar("InspectorT", bound=Inspector)
 
 
 def inspect_category(

@@ -74,13 +74,6 @@ def test_methods(dense, picture, folder, tmp_path, method, shots):
     assert name == expected[method][shots > 0]
 
 
-def test_method_names_in_the_help_are_those_that_exist():
-    from dense.apps.inspect import METHODS as exist
-    from dense.cli.inspect import METHODS as listed
-
-    assert listed == exist
-
-
 def test_threshold_gives_decisions(dense, picture, tmp_path):
     for threshold, verdict in ((0.0, True), (1.1, False)):
         dense(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dense.errors import InputError
-from dense.methods.patch_inspector import PatchInspector, PatchProtocol, rotated, top_mean
+from dense.methods.anomaly.patch import PatchInspector, PatchProtocol, rotated, top_mean
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 

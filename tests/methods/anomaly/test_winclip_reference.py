@@ -1,4 +1,4 @@
-"""`AnomalyInspector` against stored outputs of anomalib's WinCLIP on the same weights."""
+"""`WinCLIPInspector` against stored outputs of anomalib's WinCLIP on the same weights."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.preprocess import PreprocessConfig
-from dense.methods.inspector import ANOMALIB, PAPER, AnomalyInspector
+from dense.methods.anomaly.winclip import ANOMALIB, PAPER, WinCLIPInspector
 from dense.structures import Sample
 from tests.reference.winclip_inputs import PRODUCT, STEP, model, picture
 
 import open_clip  # isort: skip
 
-STORED = json.loads((Path(__file__).parents[1] / "reference/winclip_anomalib.json").read_text())
+STORED = json.loads((Path(__file__).parents[2] / "reference/winclip_anomalib.json").read_text())
 TEST = [Sample(picture(number)) for number in (2, 3, 4)]
 SUPPORT = [Sample(picture(number)) for number in (0, 1)]
 
@@ -27,7 +27,7 @@ def backbone() -> CLIPBackbone:
 
 @pytest.mark.parametrize("shots", ["zero_shot", "two_shot"])
 def test_maps_and_scores_equal_anomalib(backbone: CLIPBackbone, shots: str) -> None:
-    inspector = AnomalyInspector(backbone, PRODUCT, protocol=ANOMALIB)
+    inspector = WinCLIPInspector(backbone, PRODUCT, protocol=ANOMALIB)
     if shots == "two_shot":
         inspector.fit(SUPPORT)
     results = inspector.predict(TEST)
@@ -42,5 +42,5 @@ def test_maps_and_scores_equal_anomalib(backbone: CLIPBackbone, shots: str) -> N
 
 def test_the_paper_protocol_is_another_one(backbone: CLIPBackbone) -> None:
     """Other prompts, temperature and mean: near, not equal; a switch that does nothing fails."""
-    scores = [r.score for r in AnomalyInspector(backbone, PRODUCT, protocol=PAPER).predict(TEST)]
+    scores = [r.score for r in WinCLIPInspector(backbone, PRODUCT, protocol=PAPER).predict(TEST)]
     assert np.abs(np.array(scores) - STORED["zero_shot"]["scores"]).max() > 1e-3

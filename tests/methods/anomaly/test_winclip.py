@@ -1,4 +1,4 @@
-"""Laws of `AnomalyInspector`; its numbers are held against anomalib in another file."""
+"""Laws of `WinCLIPInspector`; its numbers are held against anomalib in another file."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError, NotFittedError
 from dense.heads.memory import association
-from dense.methods.inspector import ANOMALIB, PAPER, AnomalyInspector, WindowProtocol
+from dense.methods.anomaly.winclip import ANOMALIB, PAPER, WinCLIPInspector, WindowProtocol
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 
@@ -24,7 +24,7 @@ def samples(count: int, category: str = "", first: int = 0) -> list[Sample]:
 def test_zero_shot_by_hand(backbone: CLIPBackbone) -> None:
     """The paper's equations in plain loops over patches and windows."""
     sample = Sample(photo(32, 32))
-    inspector = AnomalyInspector(backbone, "metal nut", protocol=WindowProtocol(temperature=0.07))
+    inspector = WinCLIPInspector(backbone, "metal nut", protocol=WindowProtocol(temperature=0.07))
     weights = inspector.state_weights()
     tensor = backbone.preprocess.to_tensor(sample.image)[None]
     visual = backbone.model.visual
@@ -58,7 +58,7 @@ def test_zero_shot_by_hand(backbone: CLIPBackbone) -> None:
 
 
 def test_maps_have_the_original_size(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, "nut")
+    inspector = WinCLIPInspector(backbone, "nut")
     for size in ((40, 50), (1, 1), (7, 200)):
         (got,) = inspector.predict([Sample(photo(*size))])
         assert got.anomaly_map.shape == size
@@ -71,7 +71,7 @@ def test_maps_have_the_original_size(backbone: CLIPBackbone) -> None:
 def test_batch_size_changes_nothing(backbone: CLIPBackbone, fitted: bool) -> None:
     results = []
     for batch_size in (1, 2, 8):
-        inspector = AnomalyInspector(backbone, "nut", batch_size=batch_size)
+        inspector = WinCLIPInspector(backbone, "nut", batch_size=batch_size)
         if fitted:
             inspector.fit(samples(3, first=10))
         results.append(inspector.predict(samples(5)))
@@ -82,7 +82,7 @@ def test_batch_size_changes_nothing(backbone: CLIPBackbone, fitted: bool) -> Non
 
 
 def test_prediction_does_not_depend_on_neighbours(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, "nut").fit(samples(2, first=10))
+    inspector = WinCLIPInspector(backbone, "nut").fit(samples(2, first=10))
     pictures = samples(3)
     forward, backward = inspector.predict(pictures), inspector.predict(pictures[::-1])[::-1]
     for a, b in zip(forward, backward, strict=True):
@@ -94,14 +94,14 @@ def test_a_support_image_is_at_distance_zero_from_itself(
     backbone: CLIPBackbone, protocol: WindowProtocol
 ) -> None:
     pictures = samples(3)
-    inspector = AnomalyInspector(backbone, "nut", protocol=protocol).fit(pictures)
+    inspector = WinCLIPInspector(backbone, "nut", protocol=protocol).fit(pictures)
     memory = inspector.memory()
     with torch.inference_mode():
         features = inspector.extract(pictures[1:2])
         assert association(features.patches, memory.patches).max() < 1e-6
         for window, bank in zip(features.windows, memory.windows, strict=True):
             assert association(window, bank).max() < 1e-6
-    zero_shot = AnomalyInspector(backbone, "nut", protocol=protocol).predict(pictures)
+    zero_shot = WinCLIPInspector(backbone, "nut", protocol=protocol).predict(pictures)
     for fitted, text in zip(inspector.predict(pictures), zero_shot, strict=True):
         assert fitted.score == pytest.approx(text.score / 2, abs=1e-5)
         np.testing.assert_allclose(fitted.anomaly_map, text.anomaly_map / 2, atol=1e-5)
@@ -109,18 +109,18 @@ def test_a_support_image_is_at_distance_zero_from_itself(
 
 def test_more_support_never_raises_the_distance(backbone: CLIPBackbone) -> None:
     support, pictures = samples(4, first=10), samples(3)
-    few = AnomalyInspector(backbone, "nut").fit(support[:1]).predict(pictures)
-    many = AnomalyInspector(backbone, "nut").fit(support).predict(pictures)
+    few = WinCLIPInspector(backbone, "nut").fit(support[:1]).predict(pictures)
+    many = WinCLIPInspector(backbone, "nut").fit(support).predict(pictures)
     for a, b in zip(few, many, strict=True):
         assert b.score <= a.score + 1e-6
         assert (b.anomaly_map <= a.anomaly_map + 1e-6).all()
-    twice = AnomalyInspector(backbone, "nut").fit([*support, *support[::-1]]).predict(pictures)
+    twice = WinCLIPInspector(backbone, "nut").fit([*support, *support[::-1]]).predict(pictures)
     for a, b in zip(many, twice, strict=True):
         np.testing.assert_allclose(a.anomaly_map, b.anomaly_map, atol=1e-6)
 
 
 def test_memory_shapes(backbone: CLIPBackbone) -> None:
-    memory = AnomalyInspector(backbone, "nut").fit(samples(3)).memory()
+    memory = WinCLIPInspector(backbone, "nut").fit(samples(3)).memory()
     assert memory.patches.shape == (3 * 16, 32)
     assert [tuple(bank.shape) for bank in memory.windows] == [(3 * 9, 16), (3 * 4, 16)]
     torch.testing.assert_close(memory.patches.norm(dim=1), torch.ones(48))
@@ -131,27 +131,27 @@ def test_memory_shapes(backbone: CLIPBackbone) -> None:
 
 
 def test_each_category_has_its_words_and_memory(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, {"nut": "metal nut", "board": "wooden board"})
+    inspector = WinCLIPInspector(backbone, {"nut": "metal nut", "board": "wooden board"})
     inspector.fit(samples(2, "nut", first=10))
     nut, board, other = (
         inspector.predict(samples(1, category))[0] for category in ("nut", "board", "grid_2")
     )
-    alone = AnomalyInspector(backbone, "wooden board").predict(samples(1))[0]
+    alone = WinCLIPInspector(backbone, "wooden board").predict(samples(1))[0]
     assert board.score == pytest.approx(alone.score, abs=1e-6)
-    fitted = AnomalyInspector(backbone, "metal nut").fit(samples(2, first=10))
+    fitted = WinCLIPInspector(backbone, "metal nut").fit(samples(2, first=10))
     assert nut.score == pytest.approx(fitted.predict(samples(1))[0].score, abs=1e-6)
-    named = AnomalyInspector(backbone, "grid 2").predict(samples(1))[0]
+    named = WinCLIPInspector(backbone, "grid 2").predict(samples(1))[0]
     assert other.score == pytest.approx(named.score, abs=1e-6)
 
 
 def test_one_product_for_every_category(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, "nut")
+    inspector = WinCLIPInspector(backbone, "nut")
     a, b = inspector.predict([*samples(1), *samples(1, "anything")])
     assert a.score == pytest.approx(b.score, abs=1e-6)
 
 
 def test_a_mixed_batch_equals_its_parts(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, {"a": "nut", "b": "wood"})
+    inspector = WinCLIPInspector(backbone, {"a": "nut", "b": "wood"})
     inspector.fit([*samples(2, "a", 10), *samples(1, "b", 20)])
     mixed = inspector.predict([*samples(2, "a"), *samples(2, "b", 2)])
     parts = [*inspector.predict(samples(2, "a")), *inspector.predict(samples(2, "b", 2))]
@@ -162,7 +162,7 @@ def test_a_mixed_batch_equals_its_parts(backbone: CLIPBackbone) -> None:
 
 
 def test_fit_replaces_only_what_occurs(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, {"a": "nut", "b": "wood"})
+    inspector = WinCLIPInspector(backbone, {"a": "nut", "b": "wood"})
     inspector.fit([*samples(2, "a"), *samples(2, "b")])
     kept = inspector.memory("b").patches
     inspector.fit(samples(1, "a"))
@@ -174,22 +174,22 @@ def test_fit_replaces_only_what_occurs(backbone: CLIPBackbone) -> None:
 
 
 def test_nothing_is_decided_without_a_threshold(backbone: CLIPBackbone) -> None:
-    (got,) = AnomalyInspector(backbone, "nut").predict(samples(1))
+    (got,) = WinCLIPInspector(backbone, "nut").predict(samples(1))
     assert got.mask is None
     assert got.is_anomalous is None
 
 
 def test_threshold(backbone: CLIPBackbone) -> None:
-    (plain,) = AnomalyInspector(backbone, "nut").predict(samples(1))
+    (plain,) = WinCLIPInspector(backbone, "nut").predict(samples(1))
     bound = float(np.median(plain.anomaly_map))
-    (got,) = AnomalyInspector(backbone, "nut", threshold=bound).predict(samples(1))
+    (got,) = WinCLIPInspector(backbone, "nut", threshold=bound).predict(samples(1))
     assert np.array_equal(got.mask, plain.anomaly_map >= bound)
     assert got.is_anomalous == (plain.score >= bound)
 
 
 def test_other_input_sizes_and_windows(backbone: CLIPBackbone) -> None:
     protocol = WindowProtocol(windows=(1, 2))
-    inspector = AnomalyInspector(backbone, "nut", protocol=protocol, input_size=(24, 56))
+    inspector = WinCLIPInspector(backbone, "nut", protocol=protocol, input_size=(24, 56))
     assert inspector.grid == (3, 7)
     assert [tuple(index.shape) for index in inspector.windows] == [(21, 1), (12, 4)]
     (got,) = inspector.predict(samples(1))
@@ -198,7 +198,7 @@ def test_other_input_sizes_and_windows(backbone: CLIPBackbone) -> None:
 
 def test_temperature_of_the_map(backbone: CLIPBackbone) -> None:
     sharp, soft = (
-        AnomalyInspector(backbone, "nut", protocol=WindowProtocol(temperature=t)).predict(
+        WinCLIPInspector(backbone, "nut", protocol=WindowProtocol(temperature=t)).predict(
             samples(1)
         )[0]
         for t in (0.01, 1.0)
@@ -207,7 +207,7 @@ def test_temperature_of_the_map(backbone: CLIPBackbone) -> None:
 
 
 def test_protocol_card(backbone: CLIPBackbone) -> None:
-    inspector = AnomalyInspector(backbone, "nut", protocol=ANOMALIB)
+    inspector = WinCLIPInspector(backbone, "nut", protocol=ANOMALIB)
     card = inspector.describe()
     assert (card["method"], card["ensemble"], card["temperature"]) == ("WinCLIP", "anomalib", 0.07)
     assert card["shots"] == []
@@ -217,12 +217,12 @@ def test_protocol_card(backbone: CLIPBackbone) -> None:
 
 def test_errors(backbone: CLIPBackbone) -> None:
     with pytest.raises(InputError, match=r"input_size must be a multiple of the patch \(8, 8\)"):
-        AnomalyInspector(backbone, "nut", input_size=(30, 32))
+        WinCLIPInspector(backbone, "nut", input_size=(30, 32))
     with pytest.raises(InputError, match="window of 3 patches does not fit a grid"):
-        AnomalyInspector(backbone, "nut", input_size=(16, 16))
+        WinCLIPInspector(backbone, "nut", input_size=(16, 16))
     with pytest.raises(InputError, match="product name is blank"):
-        AnomalyInspector(backbone, " ")
-    inspector = AnomalyInspector(backbone, "nut")
+        WinCLIPInspector(backbone, " ")
+    inspector = WinCLIPInspector(backbone, "nut")
     with pytest.raises(InputError, match="no support images"):
         inspector.fit([])
     with pytest.raises(InputError, match="must be normal, but an image is labelled anomalous"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from dense.classifier import build_state_weights
 from dense.errors import InputError, NotFittedError
 from dense.heads.memory import association, unit_rows
 from dense.heads.window import anomaly_probability, harmonic_aggregation, harmonic_mean
-from dense.images import resize_map
+from dense.methods.anomaly.base import Inspector, by_category
 from dense.methods.batching import iter_batches
 from dense.prompts import Ensemble
 from dense.regions import window_indices
@@ -62,7 +62,7 @@ class WindowMemory:
     shots: int
 
 
-class AnomalyInspector:
+class WinCLIPInspector(Inspector):
     """WinCLIP and WinCLIP+ (Jeong et al., CVPR 2023) for one or many products.
 
     Zero-shot, the score of the whole image and of every window is the probability of the
@@ -93,12 +93,9 @@ class AnomalyInspector:
         batch_size: int = 8,
         threshold: float | None = None,
     ) -> None:
-        self.backbone = backbone
-        self.products = {"": products} if isinstance(products, str) else dict(products)
+        super().__init__(backbone, products, batch_size=batch_size, threshold=threshold)
         self.protocol = protocol
         self.input_size: Size = input_size or backbone.image_size
-        self.batch_size = batch_size
-        self.threshold = threshold
         ph, pw = backbone.patch_size
         if self.input_size[0] % ph or self.input_size[1] % pw:
             raise InputError(
@@ -114,11 +111,10 @@ class AnomalyInspector:
     def state_weights(self, category: str = "") -> Tensor:
         """(2, D) normal and anomalous prototypes of a category, built once."""
         if category not in self._weights:
-            words = self.products.get(category, self.products.get("", "") or category)
             protocol = self.protocol
             self._weights[category] = build_state_weights(
                 self.backbone,
-                words,
+                self.words(category),
                 ensemble=protocol.ensemble,
                 normalise=protocol.normalise_prompts,
             )
@@ -137,19 +133,13 @@ class AnomalyInspector:
         return self._memories[category]
 
     @torch.inference_mode()
-    def fit(self, support: Sequence[Sample]) -> AnomalyInspector:
+    def fit(self, support: Sequence[Sample]) -> WinCLIPInspector:
         """Remember normal images; replaces the memories of the categories that occur.
 
         Raises:
             InputError: If there is no image, or one is labelled anomalous.
         """
-        if not support:
-            raise InputError("no support images: expected at least one normal image")
-        bad = [str(s.image_path or "an image") for s in support if s.label]
-        if bad:
-            raise InputError(f"support images must be normal, but {bad[0]} is labelled anomalous")
-        for category in sorted({sample.category for sample in support}):
-            chosen = [sample for sample in support if sample.category == category]
+        for category, chosen in by_category(support):
             parts = [self.extract(chosen[i : i + self.batch_size]) for i in self._starts(chosen)]
             self._memories[category] = WindowMemory(
                 patches=torch.cat([unit_rows(part.patches) for part in parts]),
@@ -170,8 +160,13 @@ class AnomalyInspector:
             features = self.extract(batch)
             for row, sample in enumerate(batch):
                 patch_map, score = self._score(_row(features, row), sample.category)
-                results.append(self._result(patch_map, score, sample.image_size))
+                results.append(self.result(patch_map, score, sample.image_size))
         return results
+
+    @property
+    def heat_scale(self) -> tuple[float, float]:
+        """Colour range; fused scores of WinCLIP+ are lower."""
+        return (0.2, 0.6) if self._memories else (0.3, 1.0)
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
@@ -225,13 +220,6 @@ class AnomalyInspector:
             maps.append(harmonic_aggregation(distance, index.to(distance.device), self.grid))
         return torch.stack(maps).mean(0)
 
-    def _result(self, patch_map: Tensor, score: float, size: Size) -> AnomalyResult:
-        result = AnomalyResult(resize_map(patch_map.float().cpu().numpy(), size), score)
-        if self.threshold is None:
-            return result
-        mask = result.anomaly_map >= self.threshold
-        return replace(result, mask=mask, is_anomalous=score >= self.threshold)
-
     def _starts(self, samples: Sequence[Sample]) -> range:
         return range(0, len(samples), self.batch_size)
 
@@ -244,3 +232,16 @@ def _row(features: WindowFeatures, row: int) -> WindowFeatures:
         features.patches[keep],
         features.grid,
     )
+
+
+def build(
+    backbone: CLIPBackbone,
+    products: str | Mapping[str, str],
+    *,
+    shots: int = 0,
+    batch_size: int = 8,
+    threshold: float | None = None,
+    weights: str | None = None,
+) -> WinCLIPInspector:
+    """Catalogue entry: WinCLIP as its paper has it."""
+    return WinCLIPInspector(backbone, products, batch_size=batch_size, threshold=threshold)

@@ -24,7 +24,7 @@ from dense.classifier import build_state_weights
 from dense.errors import InputError
 from dense.heads.memory import association, unit_rows
 from dense.heads.window import anomaly_probability
-from dense.images import resize_map
+from dense.methods.anomaly.base import Inspector, by_category
 from dense.methods.batching import iter_batches
 from dense.structures import AnomalyResult, Sample, Size
 
@@ -67,7 +67,7 @@ def recommended_protocol(advice: Recommended, *, with_support: bool) -> PatchPro
     )
 
 
-class PatchInspector:
+class PatchInspector(Inspector):
     """Zero- and few-shot inspection from one dense forward pass.
 
     Args:
@@ -93,19 +93,15 @@ class PatchInspector:
                 "neighbourhood must be odd, top in (0, 1] and rotations at least 1, got "
                 f"{protocol.neighbourhood}, {protocol.top} and {protocol.rotations}"
             )
-        self.backbone = backbone
-        self.products = {"": products} if isinstance(products, str) else dict(products)
+        super().__init__(backbone, products, batch_size=batch_size, threshold=threshold)
         self.protocol = protocol
-        self.batch_size = batch_size
-        self.threshold = threshold
         self._weights: dict[str, Tensor] = {}
         self._banks: dict[str, tuple[Tensor, ...]] = {}
 
     def state_weights(self, category: str = "") -> Tensor:
         """(2, D) normal and anomalous prototypes of a category, built once."""
         if category not in self._weights:
-            words = self.products.get(category, self.products.get("", "") or category)
-            self._weights[category] = build_state_weights(self.backbone, words)
+            self._weights[category] = build_state_weights(self.backbone, self.words(category))
         return self._weights[category]
 
     @torch.inference_mode()
@@ -115,16 +111,10 @@ class PatchInspector:
         Raises:
             InputError: If there is no image, or one is labelled anomalous.
         """
-        if not support:
-            raise InputError("no support images: expected at least one normal image")
-        bad = [str(s.image_path or "an image") for s in support if s.label]
-        if bad:
-            raise InputError(f"support images must be normal, but {bad[0]} is labelled anomalous")
-        for category in sorted({sample.category for sample in support}):
+        for category, chosen in by_category(support):
             turned = [
                 replace(sample, image=image, mask=None)
-                for sample in support
-                if sample.category == category
+                for sample in chosen
                 for image in rotated(sample.image, self.protocol.rotations)
             ]
             rows: list[list[Tensor]] = [[] for _ in self.protocol.layers]
@@ -152,8 +142,13 @@ class PatchInspector:
                     weights = self.state_weights(sample.category)
                     patch_map = self._probability(features.dense[row].permute(1, 2, 0), weights)
                     score = self._text_score(patch_map, features.class_token[row], weights)
-                results.append(self._result(patch_map, score, sample.image_size))
+                results.append(self.result(patch_map, score, sample.image_size))
         return results
+
+    @property
+    def heat_scale(self) -> tuple[float, float]:
+        """Colour range; distances are lower than probabilities."""
+        return (0.08, 0.3) if self._banks else (0.3, 1.0)
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
@@ -203,13 +198,6 @@ class PatchInspector:
         whole = float(self._probability(class_token, weights))
         return (1 - share) * top_mean(patch_map, self.protocol.top) + share * whole
 
-    def _result(self, patch_map: Tensor, score: float, size: Size) -> AnomalyResult:
-        result = AnomalyResult(resize_map(patch_map.float().cpu().numpy(), size), score)
-        if self.threshold is None:
-            return result
-        mask = result.anomaly_map >= self.threshold
-        return replace(result, mask=mask, is_anomalous=score >= self.threshold)
-
 
 def top_mean(patch_map: Tensor, share: float) -> float:
     """Mean of the highest `share` of a map, at least one value."""
@@ -233,3 +221,19 @@ def rotated(image: np.ndarray, count: int) -> list[np.ndarray]:
             )
         )
     return turned
+
+
+def build(
+    backbone: CLIPBackbone,
+    products: str | Mapping[str, str],
+    *,
+    shots: int = 0,
+    batch_size: int = 8,
+    threshold: float | None = None,
+    weights: str | None = None,
+) -> PatchInspector:
+    """Catalogue entry: the settings that the checkpoint recommends."""
+    protocol = recommended_protocol(backbone.recommended, with_support=shots > 0)
+    return PatchInspector(
+        backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
+    )

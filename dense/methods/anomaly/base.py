@@ -1,0 +1,107 @@
+"""What every anomaly method shares: products and their words, support, thresholds, results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from dense.backbones import CLIPBackbone
+from dense.errors import InputError
+from dense.images import resize_map
+from dense.structures import AnomalyResult, Sample, Size
+
+
+class Inspector(ABC):
+    """A method that scores pictures of one or many products.
+
+    Args:
+        backbone: A loaded CLIP.
+        products: Words for the one product, or words by category for many (categories come with
+            the samples; unknown ones use their own name).
+        batch_size: Images that run at once.
+        threshold: Score from which an image, and a pixel, counts as anomalous; without it no
+            decision is made.
+
+    Raises:
+        InputError: If a product is blank or the batch size is below 1.
+    """
+
+    def __init__(
+        self,
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        batch_size: int = 8,
+        threshold: float | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.products = {"": products} if isinstance(products, str) else dict(products)
+        self.batch_size = batch_size
+        self.threshold = threshold
+        blank = [category for category, words in self.products.items() if not words.strip()]
+        if blank:
+            raise InputError(
+                f"the product name{f' of category {blank[0]!r}' if blank[0] else ''} is blank: "
+                'say what is inspected, e.g. "metal nut"'
+            )
+        if batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more, got {batch_size}")
+
+    def fit(self, support: Sequence[Sample]) -> Inspector:
+        """Use normal pictures; methods without support refuse.
+
+        Raises:
+            InputError: If there is no picture, one is labelled anomalous, or the method has no
+                use for support.
+        """
+        name = self.describe()["method"]
+        raise InputError(
+            f"{name} takes no support images: leave them out, or choose a few-shot method "
+            "(`dense methods` lists them)"
+        )
+
+    @abstractmethod
+    def predict(self, samples: Sequence[Sample]) -> list[AnomalyResult]:
+        """Score pictures; maps come at original size, in order."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """Protocol card: everything that changes the numbers; `method` is its name."""
+
+    @property
+    def heat_scale(self) -> tuple[float, float]:
+        """(low, high) anomaly values of the coldest and hottest heat colour.
+
+        Of the method, not of the pictures, so that the same colour means the same in every run.
+        """
+        return (0.0, 1.0)
+
+    def words(self, category: str) -> str:
+        """Words for the product of a category; its own name if it is not known."""
+        return self.products.get(category, self.products.get("", "") or category)
+
+    def result(self, patch_map: Tensor, score: float, size: Size) -> AnomalyResult:
+        """Resize a patch map (gh, gw) to the picture and decide if there is a threshold."""
+        result = AnomalyResult(resize_map(patch_map.float().cpu().numpy(), size), score)
+        if self.threshold is None:
+            return result
+        mask = result.anomaly_map >= self.threshold
+        return replace(result, mask=mask, is_anomalous=score >= self.threshold)
+
+
+def by_category(support: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
+    """Check support pictures and yield them by category, sorted.
+
+    Raises:
+        InputError: If there is none, or one is labelled anomalous.
+    """
+    if not support:
+        raise InputError("no support images: expected at least one normal image")
+    bad = [str(sample.image_path or "an image") for sample in support if sample.label]
+    if bad:
+        raise InputError(f"support images must be normal, but {bad[0]} is labelled anomalous")
+    for category in sorted({sample.category for sample in support}):
+        yield category, [sample for sample in support if sample.category == category]
