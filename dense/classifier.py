@@ -15,7 +15,17 @@ from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.outputs import write_bytes
-from dense.prompts import ClassList, Ensemble, anomaly_prompts, fill, make_class_list, template_set
+from dense.prompts import (
+    NO_WORDS,
+    ClassList,
+    Ensemble,
+    StateWords,
+    anomaly_prompts,
+    fill,
+    make_class_list,
+    template_set,
+    word_prompts,
+)
 from dense.structures import TextClassifier
 
 PHRASES_AT_ONCE = 64
@@ -55,11 +65,18 @@ def build_text_classifier(
         class_index=None if len(phrases) == len(class_list.names) else index,
         logit_scale=backbone.logit_scale if logit_scale is None else logit_scale,
         background=class_list.background,
+        templates=templates,
+        vocabulary=class_list.digest,
     ).to(backbone.device)
 
 
 def build_state_weights(
-    backbone: CLIPBackbone, product: str, *, ensemble: Ensemble = "winclip", normalise: bool = True
+    backbone: CLIPBackbone,
+    product: str,
+    *,
+    ensemble: Ensemble = "winclip",
+    normalise: bool = True,
+    state_words: StateWords = NO_WORDS,
 ) -> Tensor:
     """(2, D) unit rows: the normal and the anomalous prototype of a product.
 
@@ -69,12 +86,25 @@ def build_state_weights(
         ensemble: See `dense.prompts.anomaly_prompts`.
         normalise: Normalise each embedding before averaging. Implementations differ; ``False``
             averages the tower's raw outputs, as anomalib does.
+        state_words: Words to look for stand in place of the anomalous states; words to ignore
+            have half of the normal prototype. The difference of the two similarities is then the
+            positive minus the negative attention of CLAP (Park et al. 2024).
     """
-    rows = []
-    for prompts in anomaly_prompts(product, ensemble):
+
+    def prototype(prompts: Sequence[str]) -> Tensor:
         features = backbone.encode_text(prompts, normalise=normalise)
-        rows.append(F.normalize(features.mean(0), dim=0))
-    return torch.stack(rows)
+        return F.normalize(features.mean(0), dim=0)
+
+    def mean_of_words(words: Sequence[str]) -> Tensor:
+        rows = [prototype(word_prompts(product, word)) for word in words]
+        return F.normalize(torch.stack(rows).mean(0), dim=0)
+
+    normal, anomalous = (prototype(prompts) for prompts in anomaly_prompts(product, ensemble))
+    if state_words.look_for:
+        anomalous = mean_of_words(state_words.look_for)
+    if state_words.ignore:
+        normal = F.normalize(normal + mean_of_words(state_words.ignore), dim=0)
+    return torch.stack([normal, anomalous])
 
 
 def _encode_phrases(

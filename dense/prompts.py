@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -139,6 +141,12 @@ class ClassList:
         if twice:
             raise InputError(f"classes are named twice: {', '.join(twice)}; name each class once")
 
+    @property
+    def digest(self) -> str:
+        """Short hash of all phrases in order: what protocol cards compare."""
+        content = json.dumps([self.phrases, self.background], ensure_ascii=False).encode()
+        return hashlib.blake2b(content, digest_size=6).hexdigest()
+
 
 def make_class_list(classes: Iterable[str], background: Sequence[str] = ()) -> ClassList:
     """Build a class list from entries such as ``"sofa; couch"`` (synonyms after semicolons).
@@ -185,3 +193,41 @@ def anomaly_prompts(product: str, ensemble: Ensemble = "winclip") -> tuple[list[
         return [p for state in fill(states, words) for p in fill(sets[ensemble], state)]
 
     return prompts(NORMAL_STATES), prompts(ANOMALOUS_STATES)
+
+
+@dataclass(frozen=True)
+class StateWords:
+    """Words that a user adds to an inspection by words (the contrast of CLAP, arXiv:2411.07546).
+
+    Attributes:
+        look_for: What counts as anomalous, instead of the general states, e.g. ``"rust"``.
+        ignore: What counts as normal beside the general states, e.g. ``"water drops"``.
+
+    Raises:
+        InputError: If a word is blank.
+    """
+
+    look_for: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(word.strip() for word in (*self.look_for, *self.ignore)):
+            raise InputError("a word to look for or to ignore is blank: write it or leave it out")
+
+    def __bool__(self) -> bool:
+        return bool(self.look_for or self.ignore)
+
+    def describe(self) -> dict[str, object]:
+        """What a protocol card says of them: nothing if there are none."""
+        return {"look_for": self.look_for, "ignore": self.ignore} if self else {}
+
+
+NO_WORDS = StateWords()
+
+
+def word_prompts(product: str, word: str) -> list[str]:
+    """Prompts of one word to look for or to ignore: alone and on the product, all templates."""
+    product, word = (" ".join(text.replace("_", " ").split()) for text in (product, word))
+    return [
+        p for state in (word, f"{product} with {word}") for p in fill(INSPECTION_TEMPLATES, state)
+    ]

@@ -7,7 +7,7 @@ K classes, P prompts, M memory entries, C encoder width, D joint width, (H, W) o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,9 @@ class TextClassifier:
         class_index: (P,) the class of each row; ``None`` means one row a class in order.
         logit_scale: multiplier from cosine similarity to logits (about 100 for CLIP).
         background: index of the class that stands for "none of the others", if there is one.
+        templates: name of the template set that made the weights, for protocol cards.
+        vocabulary: digest of all phrases in order, for protocol cards: equal digests mean the
+            same classes, synonyms and background words.
     """
 
     weights: Tensor
@@ -115,6 +118,8 @@ class TextClassifier:
     class_index: Tensor | None = None
     logit_scale: float = 100.0
     background: int | None = None
+    templates: str = ""
+    vocabulary: str = ""
 
     def __post_init__(self) -> None:
         _check_rank("TextClassifier", "weights", self.weights, 2)
@@ -135,9 +140,7 @@ class TextClassifier:
     def to(self, device: torch.device | str) -> TextClassifier:
         """Return the same classifier on another device."""
         index = None if self.class_index is None else self.class_index.to(device)
-        return TextClassifier(
-            self.weights.to(device), self.class_names, index, self.logit_scale, self.background
-        )
+        return replace(self, weights=self.weights.to(device), class_index=index)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import torch
 
 from dense import benchmark
 from dense.benchmark import Pairs, Row, as_records, format_table, run, time_pairs
-from dense.benchmark.models import QUICK_MODEL, random_backbone, window_products
+from dense.benchmark.models import QUICK_MODEL, random_backbone
 from dense.benchmark.peers import drop_tokens
+from dense.benchmark.windows import window_products
 from dense.errors import InputError
 from dense.methods.anomaly.winclip import WinCLIPInspector
 
@@ -61,13 +62,23 @@ def test_memory_runs_in_its_own_process() -> None:
 
 
 def test_absent_anomalib_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dense.benchmark import models
+    from dense.benchmark import windows
 
-    monkeypatch.setattr(models, "anomalib_winclip", lambda *_: None)
+    monkeypatch.setattr(windows, "anomalib_winclip", lambda *_: None)
     rows = run(quick=True, only=["windows"])
-    assert rows[0].ratio is None
-    assert rows[0].passed is None
-    assert "not installed" in rows[0].note
+    for row in rows[:2]:
+        assert row.ratio is None
+        assert row.passed is None
+        assert "not installed" in row.note
+    assert [row.name for row in rows[2:]] == [
+        "WinCLIP zero-shot",
+        "WinCLIP over the floor",
+        "WinCLIP fit, 4 images",
+        "WinCLIP fit, 4 images",
+        "WinCLIP, approximate",
+        "WinCLIP in bf16",
+    ]
+    assert all(row.ratio is not None for row in rows[2:])
 
 
 def test_the_floor_counts_the_products() -> None:

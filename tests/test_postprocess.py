@@ -6,7 +6,12 @@ import torch
 from torch.nn import functional as F
 
 from dense import postprocess
-from dense.postprocess import segment_map, undecided_index
+from dense.postprocess import (
+    label_free_threshold,
+    refine_scores,
+    segment_map,
+    undecided_index,
+)
 from dense.structures import TextClassifier
 
 
@@ -81,3 +86,61 @@ def test_a_thousand_classes_stay_within_the_strip(monkeypatch: pytest.MonkeyPatc
     got = segment_map(torch.rand(1000, 4, 4), (96, 128), classifier(1000))
     assert got.class_map.shape == (96, 128)
     assert 0 < largest <= 1 << 20
+
+
+# --- label-free threshold and refinement ---------------------------------------------------------
+
+
+def test_label_free_threshold_by_hand() -> None:
+    """Two groups: the bound lies half-way between the nearest of both."""
+    assert label_free_threshold(torch.tensor([0.2, 0.25, 0.9, 0.95, 0.21])) == pytest.approx(0.575)
+
+
+def test_label_free_threshold_equals_scikit_image() -> None:
+    from skimage.filters import threshold_otsu
+
+    low, high = torch.randn(2000) * 0.05 + 0.3, torch.randn(1000) * 0.05 + 0.8
+    values = torch.cat([low, high])
+    expected = threshold_otsu(values.numpy(), nbins=4096)
+    assert label_free_threshold(values) == pytest.approx(expected, abs=0.05)
+
+
+def test_pictures_of_one_kind_are_not_cut() -> None:
+    generator = torch.manual_seed(0)
+    assert label_free_threshold(torch.randn(5000, generator=generator) * 0.1 + 0.5) == 0
+    assert label_free_threshold(torch.full((9,), 0.4)) == 0
+    assert label_free_threshold(torch.tensor([0.4])) == 0
+
+
+def test_otsu_sends_the_unsure_half_to_the_background() -> None:
+    similarity = torch.tensor([[[0.9, 0.9, 0.10, 0.10]], [[0.1, 0.1, 0.11, 0.12]]])
+    got = segment_map(similarity, (1, 4), classifier(2, logit_scale=10.0), threshold="otsu")
+    assert got.class_map.tolist() == [[0, 0, 255, 255]]
+
+
+def test_refined_scores_are_probabilities_at_input_size() -> None:
+    similarity = torch.rand(3, 4, 5)
+    vocabulary = TextClassifier(torch.eye(3), ("a", "b"), torch.tensor([0, 0, 1]), 10.0)
+    seen = []
+
+    def half(probabilities: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        seen.append((probabilities, image))
+        return probabilities / 2
+
+    picture = np.full((80, 100, 3), 51, np.uint8)
+    got = refine_scores(similarity, (32, 40), vocabulary, picture, [half, half])
+    resized = F.interpolate(similarity[None], (32, 40), mode="bilinear")[0]
+    queries = (10 * resized).softmax(0)
+    expected = torch.stack([queries[:2].amax(0), queries[2]])
+    torch.testing.assert_close(seen[0][0], expected)
+    torch.testing.assert_close(got, expected / 4)
+    torch.testing.assert_close(seen[0][1], torch.full((3, 32, 40), 0.2))
+    decided = segment_map(got, (80, 100), vocabulary, probabilities=True)
+    assert decided.confidence is not None and decided.confidence.max() <= 0.25
+
+
+def test_refinement_of_many_classes_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postprocess, "REFINE_BYTES", 4 * 100 * 16 * 20)
+    picture = np.zeros((64, 80, 3), np.uint8)
+    got = refine_scores(torch.rand(100, 4, 5), (64, 80), classifier(100), picture, [])
+    assert got.shape == (100, 16, 20)

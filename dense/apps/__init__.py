@@ -10,6 +10,7 @@ from dense.apps.inspect import (
     make_inspector,
     read_support,
 )
+from dense.apps.reject import make_rejector, read_known, reject_images
 from dense.apps.segment import class_shares, hidden_classes, make_segmentor, segment_images
 from dense.apps.video import segment_video
 
@@ -22,8 +23,11 @@ __all__ = [
     "inspect_images",
     "load_backbone",
     "make_inspector",
+    "make_rejector",
     "make_segmentor",
+    "read_known",
     "read_support",
+    "reject_images",
     "segment_images",
     "segment_video",
 ]

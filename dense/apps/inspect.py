@@ -16,6 +16,7 @@ from dense.images import find_images, read_image, write_image
 from dense.methods.anomaly.base import Inspector
 from dense.methods.catalog import find_method
 from dense.outputs import check_writable, write_json
+from dense.prompts import NO_WORDS, StateWords
 from dense.structures import AnomalyResult, Sample
 from dense.visualize import draw_anomaly
 
@@ -51,6 +52,7 @@ def make_inspector(
     support: Sequence[Sample] | None = None,
     threshold: float | None = None,
     weights: str | Path | None = None,
+    state_words: StateWords = NO_WORDS,
 ) -> Inspector:
     """Build an inspector for one product, fitted if there are support images.
 
@@ -61,9 +63,10 @@ def make_inspector(
         support: Normal pictures.
         threshold: Score from which pictures and pixels count as defective.
         weights: File of the learned parts, for trained methods.
+        state_words: Words to look for and to ignore, for methods that read words.
 
     Raises:
-        InputError: If the method is unknown or the support cannot be used.
+        InputError: If the method is unknown or cannot use the support or the words.
     """
     inspector: Inspector = find_method(method, "inspect").builder()(
         backbone,
@@ -72,6 +75,8 @@ def make_inspector(
         threshold=threshold,
         weights=weights,
     )
+    if state_words:
+        inspector.steer(state_words)
     return inspector if support is None else inspector.fit(support)
 
 

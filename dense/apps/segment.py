@@ -13,9 +13,13 @@ from dense.backbones import CLIPBackbone, last_block
 from dense.classifier import build_text_classifier
 from dense.errors import InputError
 from dense.images import write_image
-from dense.methods.segmentor import OpenVocabSegmentor
+from dense.methods.catalog import find_method
+from dense.methods.segmentation.base import LastBlockMethod
+from dense.methods.segmentation.protocol import Threshold, find_protocol
+from dense.methods.segmentor import OpenVocabSegmentor, advised_protocol, build_segmentor
 from dense.outputs import check_writable, write_index_mask, write_json
 from dense.prompts import make_class_list
+from dense.refine import find_refiners
 from dense.structures import Sample, SegmentationResult
 from dense.visualize import draw_segmentation, mask_palette
 
@@ -25,29 +29,44 @@ def make_segmentor(
     classes: Sequence[str],
     *,
     background: Sequence[str] = (),
+    method: str | None = None,
     attention: str | None = None,
+    protocol: str = "whole",
     short_side: int | None = None,
-    threshold: float = 0.0,
+    threshold: Threshold | None = None,
+    refine: Sequence[str] = (),
 ) -> OpenVocabSegmentor:
     """Build a segmentor for some words.
 
-    Attention and input size default to what the checkpoint recommends.
+    Args:
+        backbone: A loaded CLIP.
+        classes: One entry a class, synonyms after semicolons.
+        background: Words of a background class.
+        method: A "segment" method of the catalogue; by default the last block that the checkpoint
+            recommends.
+        attention: A last-block variant of `dense.backbones.attention` in place of a method.
+        protocol: A preset, see `dense.methods.segmentation.protocol`.
+        short_side: In place of the protocol's; by default what the checkpoint recommends.
+        threshold: In place of the protocol's: a probability, or ``"otsu"``.
+        refine: Post-processing steps in order, see `dense.refine`.
 
     Raises:
-        InputError: If the words or the attention variant cannot be used.
+        InputError: If the words or a name cannot be used.
     """
     class_list = make_class_list(classes, background)
-    if not 0.0 <= threshold <= 1.0:
-        raise InputError(f"the threshold is a probability in [0, 1], got {threshold:g}")
-    block = last_block(attention) if attention else backbone.recommended.block
-    return OpenVocabSegmentor(
-        backbone,
-        build_text_classifier(backbone, class_list),
-        block=block,
-        short_side=short_side or backbone.recommended.short_side,
-        threshold=threshold,
-        centring=0.0 if attention else backbone.recommended.centring,
+    if method and attention:
+        raise InputError("choose a method or an attention variant, not both")
+    chosen = advised_protocol(backbone, find_protocol(protocol)).changed(
+        short_side=short_side, threshold=threshold, refine=refine
     )
+    find_refiners(refine)
+    replaced = LastBlockMethod(last_block(attention)) if attention else None
+    if method:
+        find_method(method, "segment")
+    classifier = build_text_classifier(backbone, class_list)
+    if replaced:
+        return OpenVocabSegmentor(backbone, classifier, method=replaced, protocol=chosen)
+    return build_segmentor(backbone, classifier, method, protocol=chosen)
 
 
 def segment_images(

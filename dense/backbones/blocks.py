@@ -15,6 +15,7 @@ from timm.models.vision_transformer import Block as TimmBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dense.backbones.attention import LastBlock, TokenLayout
 from dense.backbones.linear import linear, linear_gelu
 from dense.errors import InputError
 
@@ -57,6 +58,9 @@ class Block(Protocol):
 
     heads: int
 
+    def normalise(self, x: Tensor) -> Tensor:
+        """The layer norm before the attention. (B, T, C) → the same."""
+
     def qkv(self, x: Tensor) -> Heads:
         """Queries, keys and values of the normalised input, each (B, heads, T, d)."""
 
@@ -83,22 +87,51 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return torch.bmm(scores.softmax(-1), values).view_as(q)
 
 
-def run_block(block: Block, x: Tensor) -> Tensor:
-    """The whole block as trained. (B, T, C) → (B, T, C)."""
-    x = x + block.attention_branch(attend(*block.qkv(x)))
-    return x + block.feed_forward(x)
+def run_block(block: Block, x: Tensor, *, heads: Heads | None = None) -> Tensor:
+    """The whole block as trained. (B, T, C) → (B, T, C).
+
+    `heads` are `block.qkv(x)`, if they are at hand.
+    """
+    attended = attend(*(block.qkv(x) if heads is None else heads))
+    x = _plus(block.attention_branch(attended), x)
+    return _plus(block.feed_forward(x), x)
 
 
-def run_class_query(block: Block, x: Tensor, prefix: int) -> Tensor:
+def run_class_query(block: Block, x: Tensor, prefix: int, *, heads: Heads | None = None) -> Tensor:
     """The whole block for the first `prefix` tokens only, attending to all. → (B, prefix, C).
 
     Exact, and about a third of the arithmetic: queries, output projection and feed-forward are
-    spared for the tokens whose output nobody reads.
+    spared for the tokens whose output nobody reads. `heads` as in `run_block`.
     """
-    q, k, v = block.qkv(x)
-    attended = attend(q[:, :, :prefix], k, v)
-    x = x[:, :prefix] + block.attention_branch(attended)
-    return x + block.feed_forward(x)
+    q, k, v = block.qkv(x) if heads is None else heads
+    x = _plus(block.attention_branch(attend(q[:, :, :prefix], k, v)), x[:, :prefix])
+    return _plus(block.feed_forward(x), x)
+
+
+def _plus(branch: Tensor, x: Tensor) -> Tensor:
+    """A branch, which nobody else holds, plus its residual."""
+    if torch.is_grad_enabled() or branch.dtype != x.dtype:  # autocast mixes precisions
+        return branch + x
+    return branch.add_(x)
+
+
+def run_patches(
+    block: Block, x: Tensor, last: LastBlock, layout: TokenLayout, *, heads: Heads | None = None
+) -> Tensor:
+    """The patches of a block whose attention is replaced. (B, T, C) → (B, N, C).
+
+    Args:
+        block: The block, usually the last.
+        x: (B, T, C) tokens that enter it.
+        last: The attention, and which branches stay.
+        layout: Where the tokens stand.
+        heads: `block.qkv(x)`, if it is at hand.
+    """
+    q, k, v = block.qkv(x) if heads is None else heads
+    patches = block.attention_branch(last.attention(q, k, v, layout))[:, layout.prefix :]
+    if last.residual:
+        patches = patches + x[:, layout.prefix :]
+    return patches + block.feed_forward(patches) if last.feed_forward else patches
 
 
 class _OpenClipBlock:
@@ -108,9 +141,12 @@ class _OpenClipBlock:
         self.block: Any = block  # nn.Module hides the types of its parts
         self.heads: int = self.block.attn.num_heads
 
+    def normalise(self, x: Tensor) -> Tensor:
+        return self.block.ln_1(x)
+
     def qkv(self, x: Tensor) -> Heads:
         attn = self.block.attn
-        packed = linear(self.block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        packed = linear(self.normalise(x), attn.in_proj_weight, attn.in_proj_bias)
         q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
         return q, k, v
 
@@ -136,9 +172,12 @@ class _OpenClipCustomBlock:
         self.block: Any = block
         self.heads: int = attn.num_heads
 
+    def normalise(self, x: Tensor) -> Tensor:
+        return self.block.ln_1(x)
+
     def qkv(self, x: Tensor) -> Heads:
         attn = self.block.attn
-        packed = linear(self.block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        packed = linear(self.normalise(x), attn.in_proj_weight, attn.in_proj_bias)
         q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
         return attn.ln_q(q), attn.ln_k(k), v
 
@@ -160,9 +199,12 @@ class _TimmBlock:
         self.block = block
         self.heads: int = self.block.attn.num_heads
 
+    def normalise(self, x: Tensor) -> Tensor:
+        return self.block.norm1(x)
+
     def qkv(self, x: Tensor) -> Heads:
         attn = self.block.attn
-        packed = _apply(attn.qkv, self.block.norm1(x))
+        packed = _apply(attn.qkv, self.normalise(x))
         q, k, v = (_split(part, self.heads) for part in packed.chunk(3, dim=-1))
         return attn.q_norm(q), attn.k_norm(k), v
 

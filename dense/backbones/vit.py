@@ -1,7 +1,8 @@
 """Dense forward of a CLIP Vision Transformer.
 
 `DenseViT` is the only place where tokens run through blocks: the whole image, with any attention
-in the last block (`forward`), the pooled feature alone (`encode_image`), or many small windows of
+in the last block (`forward`), the pooled feature alone (`encode_image`), what enters each block
+(`trace`, where methods that read or replace more than one block start), or many small windows of
 the same image by token dropping (`encode_windows`).
 """
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dense.backbones.attention import AS_TRAINED, LastBlock, TokenLayout, plain
-from dense.backbones.blocks import Block, attend, run_block, run_class_query
+from dense.backbones.blocks import Block, Heads, run_block, run_class_query, run_patches
 from dense.backbones.towers import as_tower, grid_of
+from dense.backbones.trace import Trace
 from dense.errors import InputError
 from dense.structures import DenseFeatures, Size
 
@@ -88,6 +90,29 @@ class DenseViT(nn.Module):
             ),
         )
 
+    def trace(self, images: Tensor) -> Trace:
+        """What enters each block, as trained; the last block is left to the method.
+
+        Args:
+            images: (B, 3, h, w) preprocessed; sides are multiples of the patch.
+
+        Raises:
+            InputError: If the size does not fit the patch.
+        """
+        layout = TokenLayout(self.tower.prefix, grid_of(images, self.patch_size))
+        entering = [self.tower.embed(images)]
+        for block in self.tower.blocks[:-1]:
+            entering.append(self._run(block, entering[-1]))
+        return Trace(tuple(entering), layout)
+
+    def pool(self, trace: Trace) -> Tensor:
+        """Image features (B, D) in the joint space of what was traced, not normalised."""
+        return self.tower.pool(self._final(trace.entering[-1]))
+
+    def project(self, patch_tokens: Tensor, grid: Size) -> Tensor:
+        """Patch tokens (B, N, C) → dense features (B, D, gh, gw), not normalised."""
+        return _as_grid(self.tower.project(patch_tokens), grid)
+
     def encode_image(self, images: Tensor) -> Tensor:
         """Image features (B, D) in the joint space, not normalised. images (B, 3, h, w)."""
         x = self.tower.embed(images)
@@ -110,53 +135,58 @@ class DenseViT(nn.Module):
         Returns:
             One (B, W, D) tensor a scale, not normalised.
         """
-        grid = grid_of(images, self.patch_size)
-        tokens = self.tower.embed(images)
-        heads = self.tower.blocks[0].qkv(tokens)
-        return [self._encode_scale(tokens, heads, index, grid) for index in windows]
+        layout = TokenLayout(self.tower.prefix, grid_of(images, self.patch_size))
+        return self.pool_windows(Trace((self.tower.embed(images),), layout), windows)
+
+    def pool_windows(
+        self, trace: Trace, windows: Sequence[Tensor], *, first: int = 0
+    ) -> list[Tensor]:
+        """Image features of windows whose tokens are dropped before block `first`.
+
+        With 0 this is `encode_windows`. Later blocks are an approximation: until then the tokens
+        of a window have seen the whole image, and the blocks run once instead of for each window.
+
+        Args:
+            trace: The whole images.
+            windows: One (W, n) int64 tensor of patch indices a scale, row-major in the grid.
+            first: First block that runs for each window alone, 0-based.
+
+        Returns:
+            One (B, W, D) tensor a scale, not normalised.
+        """
+        tokens = trace.entering[first]
+        heads = self.tower.blocks[first].qkv(tokens)
+        return [
+            self._pool_scale(tokens, heads, _kept(index, trace.layout), first) for index in windows
+        ]
 
     def normalise_patches(self, patch_tokens: Tensor) -> Tensor:
         """Patch tokens (B, N, C) after the tower's final layer norm."""
         return self.tower.norm(patch_tokens)
 
-    def _encode_scale(
-        self, tokens: Tensor, heads: tuple[Tensor, Tensor, Tensor], windows: Tensor, grid: Size
-    ) -> Tensor:
-        if windows.numel() and int(windows.max()) >= grid[0] * grid[1]:
-            raise InputError(
-                f"window indices must be below {grid[0] * grid[1]} for a grid of {grid}, got "
-                f"{int(windows.max())}"
-            )
-        prefix = torch.arange(self.tower.prefix, device=windows.device)
-        index = torch.cat([prefix.expand(len(windows), -1), windows + self.tower.prefix], dim=1)
+    def _pool_scale(self, tokens: Tensor, heads: Heads, index: Tensor, first: int) -> Tensor:
+        """(B, T, C) tokens and heads that enter block `first`, (W, t) indices → (B, W, D)."""
         chunk = max(1, WINDOW_TOKENS // (index.shape[1] * len(tokens)))
-        parts = [self._encode_chunk(tokens, heads, rows) for rows in index.split(chunk)]
+        parts = []
+        for rows in index.split(chunk):
+            q, k, v = (h[:, :, rows].transpose(1, 2).flatten(0, 1) for h in heads)
+            x, kept = tokens[:, rows].flatten(0, 1), (q, k, v)
+            parts.append(self._pool_chunk(x, kept, first).unflatten(0, (len(tokens), -1)))
         return torch.cat(parts, dim=1)
 
-    def _encode_chunk(
-        self, tokens: Tensor, heads: tuple[Tensor, Tensor, Tensor], index: Tensor
-    ) -> Tensor:
-        """(B, T, C) tokens and first-block heads, (W, t) indices → (B, W, D)."""
-        batch, count = len(tokens), len(index)
-        first, *middle = self.tower.blocks
-        q, k, v = (h[:, :, index].transpose(1, 2).flatten(0, 1) for h in heads)
-        x = tokens[:, index].flatten(0, 1)
-        if middle:
-            x = x + first.attention_branch(attend(q, k, v))
-            x = x + first.feed_forward(x)
-            for block in middle[:-1]:
-                x = run_block(block, x)
-            x = self._final(x)
-        else:
-            x = run_block(first, x)
-        return self.tower.pool(x).view(batch, count, -1)
+    def _pool_chunk(self, x: Tensor, heads: Heads, first: int) -> Tensor:
+        """Windows (B * W, t, C) and their heads in block `first` → (B * W, D)."""
+        given: Heads | None = heads
+        for block in self.tower.blocks[first:-1]:
+            x, given = run_block(block, x, heads=given), None
+        return self.tower.pool(self._final(x, heads=given))
 
-    def _final(self, x: Tensor) -> Tensor:
+    def _final(self, x: Tensor, *, heads: Heads | None = None) -> Tensor:
         """Last block as far as pooling needs it."""
         block = self.tower.blocks[-1]
         if self._pools_class_token:
-            return run_class_query(block, x, self.tower.prefix)
-        return self._run(block, x)
+            return run_class_query(block, x, self.tower.prefix, heads=heads)
+        return self._run(block, x) if heads is None else run_block(block, x, heads=heads)
 
     @property
     def _pools_class_token(self) -> bool:
@@ -170,11 +200,7 @@ class DenseViT(nn.Module):
             whole = self._run(block, x)
             return whole, whole[:, layout.prefix :]
         q, k, v = block.qkv(x)
-        dense = block.attention_branch(last.attention(q, k, v, layout))[:, layout.prefix :]
-        if last.residual:
-            dense = dense + x[:, layout.prefix :]
-        if last.feed_forward:
-            dense = dense + block.feed_forward(dense)
+        dense = run_patches(block, x, last, layout, heads=(q, k, v))
         rows = layout.prefix if self._pools_class_token else x.shape[1]
         whole = x[:, :rows] + block.attention_branch(plain(q[:, :, :rows], k, v, layout))
         return whole + block.feed_forward(whole), dense
@@ -198,3 +224,19 @@ class DenseViT(nn.Module):
 def _as_grid(tokens: Tensor, grid: Size) -> Tensor:
     """(B, N, C) → (B, C, gh, gw)."""
     return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def _kept(windows: Tensor, layout: TokenLayout) -> Tensor:
+    """(W, n) patch indices → (W, prefix + n) token indices.
+
+    Raises:
+        InputError: If an index is outside the grid.
+    """
+    patches = layout.grid[0] * layout.grid[1]
+    if windows.numel() and int(windows.max()) >= patches:
+        raise InputError(
+            f"window indices must be below {patches} for a grid of {layout.grid}, got "
+            f"{int(windows.max())}"
+        )
+    prefix = torch.arange(layout.prefix, device=windows.device)
+    return torch.cat([prefix.expand(len(windows), -1), windows + layout.prefix], dim=1)

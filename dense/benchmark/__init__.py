@@ -140,7 +140,7 @@ def _forward(quick: bool) -> list[Row]:
 
 
 def _windows(quick: bool) -> list[Row]:
-    from dense.benchmark.models import measure_windows
+    from dense.benchmark.windows import measure_windows
 
     return measure_windows(quick)
 

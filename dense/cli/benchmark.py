@@ -15,6 +15,12 @@ def add_parser(commands: common.Subparsers) -> None:
         description="Measure speed and memory on this machine and print them as ratios.",
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller models")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="measure only these: forward, windows, linear, start-up, memory",
+    )
     common.add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -24,6 +30,6 @@ def run(arguments: argparse.Namespace) -> None:
     from dense.benchmark import as_records, format_table
     from dense.benchmark import run as run_benchmark
 
-    rows = run_benchmark(quick=arguments.quick)
+    rows = run_benchmark(quick=arguments.quick, only=arguments.only)
     print(format_table(rows))
     common.save_json(arguments, {"command": "benchmark", "rows": as_records(rows)})

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from dense.cli import common
-from dense.errors import InputError
 
 
 def add_parser(actions: common.Subparsers) -> None:
@@ -49,7 +48,7 @@ def add_parser(actions: common.Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the action."""
-    products = dict(_pair(entry) for entry in arguments.product)
+    products = dict(common.read_pair(entry, "--product") for entry in arguments.product)
 
     from dataclasses import asdict
 
@@ -84,10 +83,3 @@ def run(arguments: argparse.Namespace) -> None:
         write_text(arguments.markdown, table)
     content = {"command": "models card", "model": backbone.name, "rows": [asdict(r) for r in rows]}
     common.save_json(arguments, content)
-
-
-def _pair(entry: str) -> tuple[str, str]:
-    category, mark, words = entry.partition("=")
-    if not (category and mark and words.strip()):
-        raise InputError(f"--product expects CATEGORY=WORDS, got {entry!r}")
-    return category, words.strip()

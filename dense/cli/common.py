@@ -98,6 +98,18 @@ def save_json(arguments: argparse.Namespace, content: Mapping[str, object]) -> N
         write_json(arguments.json, content)
 
 
+def read_pair(entry: str, option: str) -> tuple[str, str]:
+    """Split KEY=VALUE.
+
+    Raises:
+        InputError: If it has another form.
+    """
+    key, mark, value = entry.partition("=")
+    if not (key and mark and value.strip()):
+        raise InputError(f"{option} expects pairs with an equals sign, got {entry!r}")
+    return key, value.strip()
+
+
 def read_words(source: Path) -> list[str]:
     """Read one entry a line; blank lines and lines starting with ``#`` do not count.
 

@@ -28,6 +28,20 @@ def add_parser(commands: common.Subparsers) -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="learned parts, for trained methods"
     )
+    parser.add_argument(
+        "--look-for",
+        nargs="+",
+        default=[],
+        metavar="WORDS",
+        help='what counts as a defect, e.g. "rust" "crack" (methods that read words)',
+    )
+    parser.add_argument(
+        "--ignore",
+        nargs="+",
+        default=[],
+        metavar="WORDS",
+        help='what is no defect though it stands out, e.g. "water drops"',
+    )
     parser.add_argument("--support", metavar="DIR", help="normal pictures to compare with")
     parser.add_argument(
         "--shots", type=int, metavar="K", help="draw K of the normal pictures (default: all)"
@@ -58,10 +72,12 @@ def run(arguments: argparse.Namespace) -> None:
     from dense.images import find_images
     from dense.methods.catalog import find_method
     from dense.outputs import check_writable
+    from dense.prompts import StateWords
 
     if not arguments.product.strip():
         raise InputError('--product is blank: say what the pictures show, e.g. "metal nut"')
     find_method(arguments.method, "inspect")
+    words = StateWords(tuple(arguments.look_for), tuple(arguments.ignore))
     if arguments.shots is not None and arguments.support is None:
         raise InputError("--shots draws from normal pictures: give their folder as --support")
     if arguments.scale is not None and not arguments.scale[1] > arguments.scale[0]:
@@ -81,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         support=support,
         threshold=arguments.threshold,
         weights=arguments.weights,
+        state_words=words,
     )
     report = apps.inspect_images(
         inspector,

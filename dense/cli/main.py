@@ -17,10 +17,21 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dense import __version__
-from dense.cli import benchmark, demo, evaluate, inspect, methods, models, segment, train
+from dense.cli import (
+    benchmark,
+    compare,
+    demo,
+    evaluate,
+    inspect,
+    methods,
+    models,
+    reject,
+    segment,
+    train,
+)
 from dense.errors import DenseError, unknown_name
 
-COMMANDS = (segment, inspect, evaluate, train, methods, models, benchmark, demo)
+COMMANDS = (segment, inspect, reject, evaluate, compare, train, methods, models, benchmark, demo)
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
 
 

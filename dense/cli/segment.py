@@ -8,6 +8,7 @@ from pathlib import Path
 from dense.cli import common
 
 ATTENTIONS = ("plain", "value", "qq", "kk", "vv", "qq+kk", "qq+kk+vv", "neighbourhood")
+REFINERS = ("pamr", "pamr-fine", "crf", "vote", "propagate")
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -39,19 +40,12 @@ def add_parser(commands: common.Subparsers) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=float,
-        default=0.0,
+        type=probability,
         metavar="P",
-        help="pixels below this probability become background or undecided (default: 0)",
+        help="pixels below this probability become background or undecided; otsu: chosen for each "
+        "picture (default: 0)",
     )
-    parser.add_argument(
-        "--attention",
-        metavar="NAME",
-        help=f"last-block variant: {', '.join(ATTENTIONS)} (default: the checkpoint's advice)",
-    )
-    parser.add_argument(
-        "--short-side", type=int, metavar="PX", help="input size (default: the checkpoint's advice)"
-    )
+    _add_method_options(parser)
     parser.add_argument(
         "--opacity", type=float, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
     )
@@ -59,6 +53,42 @@ def add_parser(commands: common.Subparsers) -> None:
     common.add_json_option(parser)
     common.add_model_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_method_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("method")
+    group.add_argument(
+        "--method",
+        metavar="NAME",
+        help="see `dense methods --task segment` (default: the checkpoint's advice)",
+    )
+    group.add_argument(
+        "--attention",
+        metavar="NAME",
+        help=f"instead, a last-block variant alone: {', '.join(ATTENTIONS)}",
+    )
+    group.add_argument(
+        "--protocol",
+        default="whole",
+        metavar="NAME",
+        help="input size, windows and scale: whole, sclip (336 px, windows 224 every 112, x 40) or "
+        "tcl (448 px, windows 448 every 224, x 100) (default: whole)",
+    )
+    group.add_argument(
+        "--short-side", type=int, metavar="PX", help="input size (default: the checkpoint's advice)"
+    )
+    group.add_argument(
+        "--refine",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"post-processing in order: {', '.join(REFINERS)}",
+    )
+
+
+def probability(text: str) -> float | str:
+    """Read a number, or ``otsu``."""
+    return text if text == "otsu" else float(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -73,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         classes += common.read_words(arguments.classes_file)
     make_class_list(classes, arguments.background)
     for name, value in (("threshold", arguments.threshold), ("opacity", arguments.opacity)):
-        if not 0.0 <= value <= 1.0:
+        if value not in (None, "otsu") and not 0.0 <= value <= 1.0:
             raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
     if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
         raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
@@ -86,9 +116,12 @@ def run(arguments: argparse.Namespace) -> None:
         apps.load_backbone(common.model_options(arguments)),
         classes,
         background=arguments.background,
+        method=arguments.method,
         attention=arguments.attention,
+        protocol=arguments.protocol,
         short_side=arguments.short_side,
         threshold=arguments.threshold,
+        refine=arguments.refine,
     )
     report = apps.segment_images(
         segmentor, paths, arguments.out, opacity=arguments.opacity, track=common.track
@@ -103,4 +136,6 @@ def _show(report: dict[str, object], out: Path) -> None:
         shares = ", ".join(f"{c['name']} {c['share']:.0%}" for c in record["classes"][:5])
         rows.append([Path(record["file"]).name, shares or "none", f"{record['seconds']:.2f}"])
     common.print_table(["image", "classes", "seconds"], rows)
+    card = report["method"].items()  # type: ignore[attr-defined]
+    print("; ".join(f"{key} {value}" for key, value in card))
     print(f"pictures, masks and results.json in {out}")

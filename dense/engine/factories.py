@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from dense.backbones import CLIPBackbone, last_block, load
+from dense.backbones import CLIPBackbone, load
 from dense.classifier import build_text_classifier
 from dense.engine.data import class_names
 from dense.engine.model import default_device
+from dense.methods.anomaly.base import Inspector
 from dense.methods.anomaly.winclip import PAPER, WinCLIPInspector, WindowProtocol
-from dense.methods.segmentor import OpenVocabSegmentor
-from dense.prompts import make_class_list
+from dense.methods.catalog import find_method
+from dense.methods.segmentation.base import Setting
+from dense.methods.segmentation.protocol import Threshold, find_protocol
+from dense.methods.segmentor import OpenVocabSegmentor, advised_protocol, build_segmentor
+from dense.prompts import StateWords, make_class_list
 from dense.structures import Size
 
 
@@ -33,13 +37,15 @@ def segmentor(
     background: Sequence[str] = (),
     words: Mapping[str, str] | None = None,
     templates: str = "imagenet",
-    attention: str | None = None,
-    residual: bool = True,
-    feed_forward: bool = True,
+    method: str | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    protocol: str = "whole",
     short_side: int | Literal["original"] | None = None,
     crop: int | None = None,
     stride: int | None = None,
-    threshold: float = 0.0,
+    logit_scale: float | None = None,
+    threshold: Threshold | None = None,
+    refine: Sequence[str] | None = None,
     batch_size: int = 4,
     cache_dir: str | None = None,
 ) -> OpenVocabSegmentor:
@@ -51,14 +57,18 @@ def segmentor(
         background: Words of the data set's background class, which must come first.
         words: What to call a class in the prompts, by its name; synonyms after semicolons.
         templates: Name of a template set.
-        attention: Name of the last block's attention (``"value"`` is MaskCLIP); ``None`` takes
-            the whole last block as the checkpoint recommends.
-        residual: Keep the last block's residual connection, with a named attention.
-        feed_forward: Keep its feed-forward part, with a named attention.
-        short_side: In pixels, ``"original"``, or ``None`` for the checkpoint's recommendation.
+        method: A "segment" method of `dense methods`; ``None`` is the last block that the
+            checkpoint recommends.
+        settings: The method's own settings.
+        protocol: A preset of `dense.methods.segmentation.protocol`; the values below replace its
+            own where they are given.
+        short_side: In pixels or ``"original"``; with the protocol ``"whole"``, ``None`` is the
+            checkpoint's recommendation.
         crop: Side of sliding windows.
         stride: Their step.
-        threshold: Probability below which a pixel is background.
+        logit_scale: From similarity to logits.
+        threshold: Probability below which a pixel is background, or ``"otsu"``.
+        refine: Post-processing steps in order, see `dense.refine`.
         batch_size: Images or windows at once.
         cache_dir: Where text weights are kept.
     """
@@ -70,20 +80,17 @@ def segmentor(
     classifier = build_text_classifier(
         backbone, class_list, templates=templates, cache_dir=cache_dir
     )
-    block = backbone.recommended.block
-    if attention is not None:
-        block = last_block(attention, residual=residual, feed_forward=feed_forward)
-    side = backbone.recommended.short_side if short_side is None else short_side
-    return OpenVocabSegmentor(
-        backbone,
-        classifier,
-        block=block,
-        short_side=None if side == "original" else side,
+    preset = advised_protocol(backbone, find_protocol(protocol))
+    chosen = preset.changed(
+        short_side=short_side,
         crop=crop,
         stride=stride,
+        logit_scale=logit_scale,
         threshold=threshold,
-        centring=backbone.recommended.centring if attention is None else 0.0,
-        batch_size=batch_size,
+        refine=refine,
+    )
+    return build_segmentor(
+        backbone, classifier, method, protocol=chosen, batch_size=batch_size, settings=settings
     )
 
 
@@ -100,6 +107,36 @@ def inspector(
     return WinCLIPInspector(
         backbone, products, protocol=protocol, input_size=size, batch_size=batch_size
     )
+
+
+def inspection_method(
+    name: str,
+    backbone: CLIPBackbone,
+    products: str | Mapping[str, str],
+    *,
+    shots: int = 0,
+    look_for: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    weights: str | None = None,
+    batch_size: int = 8,
+) -> Inspector:
+    """An "inspect" method of `dense methods` with its own defaults.
+
+    Args:
+        name: Of the method.
+        backbone: The CLIP.
+        products: Words for the one product, or words by category.
+        shots: Whether support pictures will come; the hook of `support` brings them.
+        look_for: Words to look for, for methods that read words.
+        ignore: Words to ignore.
+        weights: File of the learned parts, for trained methods.
+        batch_size: Images at once.
+    """
+    method: Inspector = find_method(name, "inspect").builder()(
+        backbone, products, shots=shots, batch_size=batch_size, weights=weights
+    )
+    words = StateWords(tuple(look_for), tuple(ignore))
+    return method.steer(words) if words else method
 
 
 def stuff_words(dataset: object) -> dict[str, str]:

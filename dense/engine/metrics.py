@@ -19,6 +19,7 @@ from mmengine.evaluator import BaseMetric
 from dense.engine.model import Prediction
 from dense.errors import DenseError, InputError
 from dense.metrics import PixelScores, anomaly_scores, confusion_matrix, segmentation_scores
+from dense.metrics.anomaly import defect_pixels, pixel_scores
 from dense.structures import AnomalyResult, SegmentationResult
 
 Record: TypeAlias = dict[str, object]
@@ -164,8 +165,8 @@ class AnomalyMetric(ExactMetric):
     """`image_auroc`, ..., `aupro` of each category (`KEY/CATEGORY`) and their mean (`KEY`).
 
     Keys are those of `dense.metrics.anomaly_scores`, in percent. The mean leaves out categories
-    where a score is not defined. Anomalous samples without mask enter image scores alone; a
-    category without any defect mask has no pixel scores.
+    where a score is not defined. Anomalous samples without a mask that marks something enter image
+    scores alone; a category without any such mask has no pixel scores.
 
     Args:
         pixel_bins: ``None`` keeps every pixel's score (exact); a power of two, e.g. ``2**20``,
@@ -183,9 +184,10 @@ class AnomalyMetric(ExactMetric):
         if not isinstance(result, AnomalyResult) or sample.label is None:
             raise InputError("anomaly scores need anomaly results and samples with labels")
         category = sample.category
-        if sample.mask is not None or sample.label == 0:
+        mask = defect_pixels(sample)
+        if mask is not None or sample.label == 0:
             collector = self.pixels.setdefault(category, PixelScores(self.pixel_bins))
-            collector.add(result.anomaly_map, sample.mask if sample.label else None)
+            collector.add(result.anomaly_map, mask)
         return {"category": category, "score": result.score, "label": sample.label}
 
     def summarise(self, records: Sequence[Record]) -> Metrics:
@@ -196,8 +198,7 @@ class AnomalyMetric(ExactMetric):
             by_category[category] = anomaly_scores(
                 np.array([record["score"] for record in chosen], np.float64),
                 np.array([record["label"] for record in chosen], np.int64),
-                self.pixels.get(category),
-            )
+            ) | pixel_scores(self.pixels.get(category))
         keys = list(next(iter(by_category.values()), {}))
         metrics = {key: _mean([row[key] for row in by_category.values()]) for key in keys}
         for category, row in by_category.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from dense.evaluation.inspection import Inspector, inspect_category
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
 from dense.methods.anomaly.patch import PatchInspector, recommended_protocol
 from dense.methods.anomaly.winclip import WinCLIPInspector
+from dense.methods.segmentation.protocol import WHOLE
 from dense.prompts import readable_name
 
 MANY_CLASSES = 200
@@ -138,7 +139,7 @@ def _classification(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
 
 
 def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:
-    folder, block = SegmentationFolder(source), backbone.recommended.block
+    folder, protocol = SegmentationFolder(source), replace(WHOLE, short_side=short_side)
     present = present_classes(folder)
     vocabularies = {"all names": present}
     voc = [k for k in present if folder.labels.names[k] in VOC_NAMES]
@@ -146,7 +147,7 @@ def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list
         vocabularies["VOC names"] = voc
     rows = []
     for name, classes in vocabularies.items():
-        scores = segment_folder(backbone, folder, block, classes=classes, short_side=short_side)
+        scores = segment_folder(backbone, folder, protocol=protocol, classes=classes)
         setting = f"{len(classes)} {name}, {short_side} px"
         rows += _rows("segmentation", source.name, setting, scores, ("miou", "aacc", "ece"))
     return rows

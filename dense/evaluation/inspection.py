@@ -1,42 +1,222 @@
-"""Zero- and few-shot inspection of MVTec-style categories with an inspector of any kind."""
+"""One measurement of an inspector: a category, its support, its test pictures, its metrics."""
 
 from __future__ import annotations
 
-from dense.datasets.anomaly import AnomalyFolder
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from dense.datasets.anomaly import AUTO, AnomalyFolder
+from dense.datasets.anomaly_items import Split
 from dense.datasets.support import select_support
+from dense.errors import InputError
 from dense.methods.anomaly.base import Inspector
-from dense.metrics import PixelScores, anomaly_scores
+from dense.metrics.anomaly import NATIVE, AnomalyTally
+from dense.structures import AnomalyResult, Sample
 
 BATCH = 16
+CACHE_BYTES = 1 << 30
+"""Decoded test pictures that are kept for the next method; the others are read again."""
+
+Seen = Callable[[Sample, AnomalyResult], None]
+
+
+class CategoryData:
+    """The pictures of one category: normal ones to choose support from, and the test set.
+
+    Args:
+        root: The data set.
+        category: One of its categories.
+        limit: Test pictures at most, taken evenly from the normal and the defective ones in the
+            proportion of the whole; ``None`` takes all.
+        layout: As `AnomalyFolder`.
+
+    Raises:
+        InputError: If there is no test picture, or the limit is below 1.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        category: str,
+        *,
+        limit: int | None = None,
+        layout: str = AUTO,
+    ) -> None:
+        self.root = Path(root)
+        self.category = category
+        self.layout = layout
+        self.test = AnomalyFolder(root, category, split="test", layout=layout)
+        self.indices = evenly([item.label for item in self.test.items], limit)
+        self._cache: dict[int, Sample] = {}
+        self._room = CACHE_BYTES
+
+    def support(self, shots: int, seed: int) -> list[Sample]:
+        """Read `shots` normal training pictures.
+
+        Raises:
+            InputError: If there are fewer, or no training folder.
+        """
+        paths = [item.image_path for item in self.train.items]
+        chosen = set(select_support(paths, shots, seed))
+        return [self.train[place] for place, path in enumerate(paths) if path in chosen]
+
+    def batches(self) -> Iterator[list[Sample]]:
+        """Test pictures, `BATCH` at once, normal ones first."""
+        order = sorted(self.indices, key=lambda index: self.test.items[index].label)
+        for start in range(0, len(order), BATCH):
+            yield [self._read(index) for index in order[start : start + BATCH]]
+
+    @property
+    def normal_images(self) -> int:
+        """Number of normal test pictures."""
+        return sum(not self.test.items[index].label for index in self.indices)
+
+    def fingerprint(self, split: Split) -> str:
+        """Hash of what a split holds: files with sizes and times, and the pictures chosen."""
+        folder = self.test if split == "test" else self.train
+        chosen = self.indices if split == "test" else range(len(folder))
+        digest = hashlib.blake2b(digest_size=16)
+        for item in (folder.items[index] for index in chosen):
+            digest.update(f"{item.label}\n".encode())
+            for path in (item.image_path, *item.mask_paths):
+                state = path.stat()
+                name = Path(os.path.relpath(path, self.root)).as_posix()
+                digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def train(self) -> AnomalyFolder:
+        """Normal pictures to choose support from.
+
+        Raises:
+            InputError: If there are none.
+        """
+        return AnomalyFolder(self.root, self.category, split="train", layout=self.layout)
+
+    def _read(self, index: int) -> Sample:
+        if index not in self._cache:
+            sample = self.test[index]
+            size = sample.image.nbytes + (0 if sample.mask is None else sample.mask.nbytes)
+            if size > self._room:
+                return sample
+            self._room -= size
+            self._cache[index] = sample
+        return self._cache[index]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came out of one run over a category.
+
+    Attributes:
+        metrics: In percent; nan where undefined.
+        reasons: Why, for each that is nan.
+        errors: Bounds of what binning changes, in percent; empty if the metrics are exact.
+        notes: What a reader of the metrics must know.
+        images: Number of test pictures.
+        fit_seconds: Time to use the support.
+        seconds: Time to predict them all, reading and scoring left out.
+    """
+
+    metrics: dict[str, float]
+    reasons: dict[str, str]
+    errors: dict[str, float]
+    notes: list[str]
+    images: int
+    fit_seconds: float
+    seconds: float
+    support: list[str] = field(default_factory=list)
+
+
+def measure(
+    inspector: Inspector,
+    data: CategoryData,
+    *,
+    shots: int = 0,
+    seed: int = 0,
+    bins: int | None = None,
+    sizes: Sequence[int] = (NATIVE,),
+    seen: Seen | None = None,
+) -> Measurement:
+    """Fit an inspector on support pictures and score the test set.
+
+    Args:
+        inspector: It is fitted here when `shots` is positive, replacing what it remembers.
+        data: The pictures.
+        shots: Number of normal training pictures to fit on.
+        seed: Chooses them (sorted, without replacement).
+        bins: As `AnomalyTally`: ``None`` for exact pixel metrics.
+        sizes: As `AnomalyTally`: sides at which pixels are scored, 0 for native.
+        seen: Called with every test picture and its result.
+
+    Raises:
+        InputError: If the support cannot be chosen, or the method refuses a picture.
+    """
+    support = data.support(shots, seed) if shots else []
+    begun = time.perf_counter()
+    if support:
+        inspector.fit(support)
+    fitted, seconds = time.perf_counter() - begun, 0.0
+    tally = AnomalyTally(bins=bins, sizes=sizes, normal_images=data.normal_images)
+    for batch in data.batches():
+        begun = time.perf_counter()
+        results = inspector.predict(batch)
+        seconds += time.perf_counter() - begun
+        for sample, result in zip(batch, results, strict=True):
+            tally.add(result, sample)
+            if seen is not None:
+                seen(sample, result)
+    return Measurement(
+        tally.scores(),
+        tally.reasons(),
+        tally.errors(),
+        tally.notes(),
+        len(data.indices),
+        fitted,
+        seconds,
+        [sample.image_path.name for sample in support if sample.image_path],
+    )
 
 
 def inspect_category(
     inspector: Inspector, root: str, category: str, *, shots: int = 0, seed: int = 0
 ) -> dict[str, float]:
-    """Image and pixel metrics of one category, in percent, at original resolution.
+    """Image and pixel metrics of one category, in percent, exact, at original resolution.
 
     Args:
-        inspector: A fresh one: it is fitted here when `shots` is positive.
+        inspector: It is fitted here when `shots` is positive.
         root: Folder that holds the category.
         category: Its name.
         shots: Number of normal training pictures to fit on.
         seed: Chooses them (sorted, without replacement).
     """
-    if shots:
-        train = AnomalyFolder(root, category, split="train")
-        chosen = select_support([item.image_path for item in train.items], shots, seed)
-        picked = set(chosen)
-        support = [train[i] for i, item in enumerate(train.items) if item.image_path in picked]
-        inspector.fit(support)
-    test = AnomalyFolder(root, category, split="test")
-    scores: list[float] = []
-    pixels: PixelScores | None = PixelScores()
-    for start in range(0, len(test), BATCH):
-        batch = [test[i] for i in range(start, min(start + BATCH, len(test)))]
-        for sample, result in zip(batch, inspector.predict(batch), strict=True):
-            scores.append(result.score)
-            if sample.mask is None and sample.label:
-                pixels = None
-            if pixels is not None:
-                pixels.add(result.anomaly_map, sample.mask)
-    return anomaly_scores(scores, [item.label for item in test.items], pixels)
+    return measure(inspector, CategoryData(root, category), shots=shots, seed=seed).metrics
+
+
+def evenly(labels: Sequence[int], limit: int | None) -> list[int]:
+    """Places of at most `limit` pictures, evenly spaced among each label, in order.
+
+    Both kinds keep their share, and at least one picture each if the limit is 2 or more.
+
+    Raises:
+        InputError: If the limit is below 1.
+    """
+    if limit is None or limit >= len(labels):
+        return list(range(len(labels)))
+    if limit < 1:
+        raise InputError(f"the limit must be 1 or more pictures, got {limit}")
+    kinds = [[place for place, label in enumerate(labels) if bool(label) == k] for k in (0, 1)]
+    few = [kind for kind in kinds if kind]
+    takes = [max(1, round(limit * len(kind) / len(labels))) for kind in few]
+    takes[int(np.argmax(takes))] += limit - sum(takes)
+    chosen = []
+    for kind, take in zip(few, takes, strict=True):
+        chosen += [kind[place * len(kind) // take] for place in range(take)]
+    return sorted(chosen)

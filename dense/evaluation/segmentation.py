@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dense.backbones import CLIPBackbone, LastBlock
+from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets import SegmentationFolder
 from dense.errors import InputError
-from dense.methods.segmentor import OpenVocabSegmentor
+from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
+from dense.methods.segmentor import build_segmentor
 from dense.metrics import (
     calibration_counts,
     calibration_error,
@@ -46,10 +47,10 @@ def present_classes(folder: SegmentationFolder) -> list[int]:
 def segment_folder(
     backbone: CLIPBackbone,
     folder: SegmentationFolder,
-    block: LastBlock,
     *,
+    method: str | None = None,
+    protocol: SegmentProtocol = WHOLE,
     classes: Sequence[int] | None = None,
-    short_side: int = 448,
     templates: str = "imagenet",
 ) -> dict[str, float]:
     """Mean IoU family and calibration error in percent, at original size.
@@ -57,10 +58,11 @@ def segment_folder(
     Args:
         backbone: A loaded CLIP.
         folder: The data.
-        block: How the last block makes dense features.
+        method: A "segment" method of the catalogue; ``None`` is the last block that the
+            checkpoint recommends.
+        protocol: How it is run.
         classes: Class indices that form the vocabulary; pixels of other classes are ignored. By
             default the classes that occur in the masks.
-        short_side: Input short side in pixels.
         templates: Name of a template set.
 
     Raises:
@@ -71,13 +73,7 @@ def segment_folder(
         raise InputError(f"segmentation needs at least 2 classes, got {len(chosen)}")
     names = [readable_name(folder.labels.names[k]) for k in chosen]
     classifier = build_text_classifier(backbone, names, templates=templates)
-    segmentor = OpenVocabSegmentor(
-        backbone,
-        classifier,
-        block=block,
-        short_side=short_side,
-        centring=backbone.recommended.centring,
-    )
+    segmentor = build_segmentor(backbone, classifier, method, protocol=protocol)
     table = np.full(IGNORE + 1, IGNORE, np.int64)
     table[chosen] = np.arange(len(chosen))
     confusion = np.zeros((len(chosen), len(chosen)), np.int64)

@@ -8,7 +8,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dense.errors import InputError
+from dense.regions import sliding_starts, window_indices
 from dense.structures import Size
+
+
+def strided_windows(grid: Size, side: int, stride: int) -> Tensor:
+    """Patch indices of square windows, `stride` patches apart, that cover the whole grid.
+
+    Where the stride does not divide the way, the last window of an axis is shifted inside.
+
+    Args:
+        grid: (gh, gw).
+        side: Window side in patches.
+        stride: At most the side, so that no patch is left out.
+
+    Returns:
+        (W, side²) int64, row-major.
+
+    Raises:
+        InputError: If the window does not fit the grid or the stride leaves gaps.
+    """
+    windows = window_indices(grid, side)
+    if not 1 <= stride <= side:
+        raise InputError(
+            f"windows of {side} patches cannot stand {stride} apart, expected 1 to {side}: more "
+            "would leave gaps"
+        )
+    rows, columns = (torch.tensor(sliding_starts(length, side, stride)) for length in grid)
+    places = rows[:, None] * (grid[1] - side + 1) + columns
+    return windows[places.flatten()]
 
 
 def anomaly_probability(features: Tensor, weights: Tensor, temperature: float) -> Tensor:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone, LastBlock, last_block
+from dense.backbones import CLIPBackbone
 from dense.backbones.preprocess import fit_short_side
 from dense.errors import InputError
-from dense.heads.pixel import centre, text_similarity
 from dense.methods.batching import iter_batches
-from dense.postprocess import segment_map
+from dense.methods.catalog import find_method
+from dense.methods.segmentation.base import LastBlockMethod, PatchMethod, Setting, builder
+from dense.methods.segmentation.maskclip import MaskCLIP
+from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
+from dense.postprocess import refine_scores, segment_map
+from dense.refine import find_refiners
 from dense.regions import sliding_starts
 from dense.structures import Sample, SegmentationResult, Size, TextClassifier
 
 LONGEST_RATIO = 4
 """The long side is at most this many short sides: bounds memory for extreme aspect ratios."""
 
-MASKCLIP = last_block("value")
-
 
 class OpenVocabSegmentor:
-    """MaskCLIP and its family: each patch is classified by the words.
-
-    With the default `block` this is MaskCLIP (Zhou, Loy and Dai, ECCV 2022, section 3.2): the
-    value path of the last attention layer, residual and feed-forward kept, no mixing of patches.
-    Other variants of `dense.backbones.attention` give its successors.
+    """Each patch is classified by words: any method of the family, run by any protocol.
 
     Where it differs from the reference implementations: overlapping windows are averaged on the
     patch grid before the one resize to original size (theirs: after resizing each window), which
@@ -36,17 +36,12 @@ class OpenVocabSegmentor:
     Args:
         backbone: A loaded CLIP.
         classifier: The vocabulary, from `build_text_classifier`.
-        block: How the last block makes dense features.
-        short_side: Input short side in pixels (rounded to patches), aspect kept; ``None`` keeps
-            the original resolution.
-        crop: Side of square sliding windows in pixels; ``None`` sees the whole image at once.
-        stride: Step of the windows in pixels; ``None`` is half the crop.
-        threshold: Probability below which a pixel goes to the background.
-        centring: Share of each window's mean feature to subtract (`dense.heads.pixel.centre`).
+        method: How patches are scored; MaskCLIP by default.
+        protocol: Input size, windows, scale, decision and post-processing.
         batch_size: Images or windows that run at once.
 
     Raises:
-        InputError: If crop and stride do not fit the patch.
+        InputError: If crop and stride do not fit the patch, or a post-processing step is unknown.
     """
 
     def __init__(
@@ -54,24 +49,21 @@ class OpenVocabSegmentor:
         backbone: CLIPBackbone,
         classifier: TextClassifier,
         *,
-        block: LastBlock = MASKCLIP,
-        short_side: int | None = 448,
-        crop: int | None = None,
-        stride: int | None = None,
-        threshold: float = 0.0,
-        centring: float = 0.0,
+        method: PatchMethod = MaskCLIP(),  # noqa: B008  (frozen)
+        protocol: SegmentProtocol = WHOLE,
         batch_size: int = 4,
     ) -> None:
+        scale = protocol.logit_scale
         self.backbone = backbone
-        self.classifier = classifier
-        self.block = block
-        self.short_side = short_side
-        self.threshold = threshold
-        self.centring = centring
+        self.classifier = classifier if scale is None else replace(classifier, logit_scale=scale)
+        self.method = method
+        self.protocol = protocol
         self.batch_size = batch_size
+        self._steps = find_refiners(protocol.refine)
         patch = max(backbone.patch_size)
-        self.crop = crop
-        self.stride = stride or (crop // 2 // patch * patch if crop else None)
+        self.crop = protocol.crop
+        half = self.crop // 2 // patch * patch if self.crop else None
+        self.stride = protocol.stride or half
         for name, value in (("crop", self.crop), ("stride", self.stride)):
             if value is not None and (value < patch or value % patch):
                 raise InputError(f"{name} must be a positive multiple of {patch}, got {value}")
@@ -83,38 +75,52 @@ class OpenVocabSegmentor:
         for batch, images in iter_batches(
             self.backbone, samples, self._input_size, self.batch_size
         ):
-            for sample, similarity in zip(batch, self._windows(images), strict=True):
-                size, threshold = sample.image_size, self.threshold
-                results.append(segment_map(similarity, size, self.classifier, threshold=threshold))
+            size: Size = (images.shape[-2], images.shape[-1])
+            for sample, scores in zip(batch, self._windows(images), strict=True):
+                results.append(self._decide(sample, scores, size))
         return results
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
+        protocol, classifier = self.protocol, self.classifier
         return {
-            "method": "segmentor",
+            **self.method.describe(),
             "model": self.backbone.name,
-            "attention": _attention_name(self.block),
-            "residual": self.block.residual,
-            "feed_forward": self.block.feed_forward,
-            "short_side": self.short_side,
+            "protocol": protocol.name,
+            "short_side": protocol.short_side,
             "crop": self.crop,
             "stride": self.stride,
-            "logit_scale": round(self.classifier.logit_scale, 3),
-            "threshold": self.threshold,
-            "centring": self.centring,
-            "classes": self.classifier.num_classes,
-            "queries": len(self.classifier.weights),
+            "logit_scale": round(classifier.logit_scale, 3),
+            "threshold": protocol.threshold,
+            "refine": list(protocol.refine),
+            "background": classifier.background is not None,
+            "classes": classifier.num_classes,
+            "queries": len(classifier.weights),
+            "templates": classifier.templates,
+            "vocabulary": classifier.vocabulary,
             "precision": str(self.backbone.dtype).removeprefix("torch."),
         }
 
+    def _decide(self, sample: Sample, scores: Tensor, size: Size) -> SegmentationResult:
+        """(P, gh, gw) scores of one picture → its result at original size."""
+        if self._steps:
+            scores = refine_scores(scores, size, self.classifier, sample.image, self._steps)
+        return segment_map(
+            scores,
+            sample.image_size,
+            self.classifier,
+            threshold=self.protocol.threshold,
+            probabilities=bool(self._steps),
+        )
+
     def _input_size(self, size: Size) -> Size:
-        patch = self.backbone.patch_size
-        if self.short_side is None:
+        patch, side = self.backbone.patch_size, self.protocol.short_side
+        if side is None:
             return fit_short_side(size, min(size), patch)
-        return fit_short_side(size, self.short_side, patch, self.short_side * LONGEST_RATIO)
+        return fit_short_side(size, side, patch, side * LONGEST_RATIO)
 
     def _windows(self, images: Tensor) -> Tensor:
-        """Average similarity of all windows. (B, 3, h, w) → (B, P, gh, gw)."""
+        """Average score of all windows. (B, 3, h, w) → (B, P, gh, gw)."""
         h, w = images.shape[-2:]
         if self.crop is None or max(h, w) <= self.crop or self.stride is None:
             return self._classify(images)
@@ -140,12 +146,43 @@ class OpenVocabSegmentor:
         return total / count
 
     def _classify(self, images: Tensor) -> Tensor:
-        dense = centre(self.backbone.vit(images, self.block).dense, self.centring)
-        return text_similarity(dense, self.classifier.weights)
+        vit = self.backbone.vit
+        return self.method.similarity(vit, vit.trace(images), self.classifier)
 
 
-def _attention_name(block: LastBlock) -> str:
-    from dense.backbones.attention import ATTENTIONS
+def advised_protocol(backbone: CLIPBackbone, protocol: SegmentProtocol = WHOLE) -> SegmentProtocol:
+    """The default protocol at the short side that the checkpoint recommends; others as they are."""
+    if protocol != WHOLE:
+        return protocol
+    return replace(protocol, short_side=backbone.recommended.short_side)
 
-    names = [name for name, function in ATTENTIONS.items() if function is block.attention]
-    return names[0] if names else getattr(block.attention, "__name__", "custom")
+
+def build_segmentor(
+    backbone: CLIPBackbone,
+    classifier: TextClassifier,
+    name: str | None = None,
+    *,
+    protocol: SegmentProtocol = WHOLE,
+    batch_size: int = 4,
+    settings: Mapping[str, Setting] | None = None,
+) -> OpenVocabSegmentor:
+    """A segmentor by the name of its method.
+
+    Args:
+        backbone: A loaded CLIP.
+        classifier: The vocabulary.
+        name: A "segment" method of `dense.methods.catalog`; ``None`` is the last block that the
+            checkpoint recommends for itself.
+        protocol: How it is run.
+        batch_size: Images or windows that run at once.
+        settings: The method's own settings.
+
+    Raises:
+        InputError: If the method or one of its settings is unknown.
+    """
+    if name is None:
+        advice = backbone.recommended
+        build = builder(partial(LastBlockMethod, advice.block, advice.centring, "recommended"))
+    else:
+        build = find_method(name, "segment").builder()
+    return build(backbone, classifier, protocol=protocol, batch_size=batch_size, **(settings or {}))

@@ -4,6 +4,7 @@ Raw functions return fractions in [0, 1]; the tables ``segmentation_scores``,
 ``boundary_scores`` and ``anomaly_scores`` are in percent. Undefined values are nan.
 """
 
+from dense.metrics.anomaly import AnomalyTally, anomaly_scores
 from dense.metrics.calibration import (
     calibration_counts,
     calibration_error,
@@ -11,23 +12,24 @@ from dense.metrics.calibration import (
 )
 from dense.metrics.localization import (
     PixelScores,
-    anomaly_scores,
     aupro,
     component_labels,
     pixel_auroc,
     pixel_average_precision,
     pixel_f1_max,
 )
-from dense.metrics.pimo import aupimo
+from dense.metrics.pimo import PimoScores, aupimo
 from dense.metrics.ranking import (
     RankCurve,
     auroc,
     average_precision,
+    escape_at_overkill,
     f1_max,
     fpr_at_tpr,
     overkill_at_escape,
     rank_curve,
 )
+from dense.metrics.rejection import rejection_scores
 from dense.metrics.segmentation import (
     BoundaryScores,
     SegmentationCounts,
@@ -41,7 +43,9 @@ from dense.metrics.segmentation import (
 )
 
 __all__ = [
+    "AnomalyTally",
     "BoundaryScores",
+    "PimoScores",
     "PixelScores",
     "RankCurve",
     "SegmentationCounts",
@@ -58,6 +62,7 @@ __all__ = [
     "calibration_error",
     "component_labels",
     "confusion_matrix",
+    "escape_at_overkill",
     "expected_calibration_error",
     "f1_max",
     "fpr_at_tpr",
@@ -67,5 +72,6 @@ __all__ = [
     "pixel_average_precision",
     "pixel_f1_max",
     "rank_curve",
+    "rejection_scores",
     "segmentation_scores",
 ]

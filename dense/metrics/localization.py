@@ -1,8 +1,7 @@
 """Pixel metrics of anomaly maps, pooled over all images of a category.
 
 ``PixelScores`` takes one map and mask at a time; its curve gives pixel AUROC, AP, F1-max and
-AUPRO from one sort. The functions and the curve return fractions in [0, 1];
-``anomaly_scores`` returns percentages under the names of the result tables.
+AUPRO from one sort. All results are fractions in [0, 1].
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dense.errors import InputError
 from dense.metrics._checks import as_binary, as_finite
 from dense.metrics._histogram import ScoreHistogram
-from dense.metrics.ranking import RankCurve, rank_curve
+from dense.metrics.ranking import RankCurve
 
 Maps = Sequence[NDArray[np.floating]]
 Masks = Sequence[NDArray[np.generic] | None]
@@ -260,37 +259,3 @@ def aupro(maps: Maps, masks: Masks, limit: float = 0.3) -> float:
         InputError: As ``PixelScores.from_maps``, or ``limit`` lies outside of (0, 1].
     """
     return PixelScores.from_maps(maps, masks).curve().area(limit)
-
-
-def anomaly_scores(
-    scores: ArrayLike, labels: ArrayLike, pixels: PixelScores | None = None
-) -> dict[str, float]:
-    """The result-table metrics of one category, in percent.
-
-    Args:
-        scores: (B,) image scores, higher = more anomalous.
-        labels: (B,) 1 anomalous, 0 normal.
-        pixels: The collected maps and masks; ``None`` where the category has no masks.
-
-    Returns:
-        ``image_auroc``, ``image_ap``, ``image_f1_max``, ``pixel_auroc``, ``pixel_ap``,
-        ``pixel_f1_max``, ``aupro`` (limit 0.3) and ``aupro_05`` (limit 0.05) in percent.
-        A metric is nan where it is undefined (one class only) or without ``pixels``.
-
-    Raises:
-        InputError: As ``rank_curve`` and ``PixelScores.curve``.
-    """
-    image = rank_curve(scores, labels)
-    result = {
-        "image_auroc": image.auroc(),
-        "image_ap": image.average_precision(),
-        "image_f1_max": image.f1_max()[0],
-    }
-    keys = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro", "aupro_05")
-    values = (float("nan"),) * len(keys)
-    if pixels is not None:
-        curve = pixels.curve()
-        f1, ap = curve.f1_max()[0], curve.average_precision()
-        values = (curve.auroc(), ap, f1, curve.area(0.3), curve.area(0.05))
-    result.update(zip(keys, values, strict=True))
-    return {key: 100.0 * value for key, value in result.items()}

@@ -170,6 +170,40 @@ class RankCurve:
         index = f1.size - 1 - int(np.argmax(f1[::-1]))
         return float(f1[index]), float(self.thresholds[index])
 
+    def average_precision_error(self) -> float:
+        """Largest change of `average_precision` that any order among tied scores can make.
+
+        In the best order the positives of a score all come first, in the worst its negatives.
+        """
+        if not self.defined:
+            return float("nan")
+        before = np.concatenate([[0], self.tp[:-1]])
+        steps = (self.tp - before) / self.positives
+        best = float(np.dot(steps, self.tp / (self.tp + self.fp_above)))
+        worst = float(np.dot(steps, (before + 1) / (before + 1 + self.fp)))
+        value = self.average_precision()
+        return max(best - value, value - worst, 0.0)
+
+    def f1_max_error(self) -> float:
+        """How much `f1_max` can grow when tied scores are told apart; it cannot fall."""
+        if not self.defined:
+            return float("nan")
+        best = 2.0 * self.tp / (self.tp + self.fp_above + self.positives)
+        return max(float(best.max()) - self.f1_max()[0], 0.0)
+
+    def miss_at_fpr(self, fpr: float) -> float:
+        """Share of positives below the lowest threshold that keeps the false-positive rate.
+
+        Raises:
+            InputError: ``fpr`` lies outside of [0, 1).
+        """
+        _check_share(fpr, "fpr")
+        if not self.defined:
+            return float("nan")
+        allowed = int(np.floor(self.negatives * (fpr + 1e-12)))
+        found = self.tp[self.fp <= allowed]
+        return float(1.0 - found.max(initial=0) / self.positives)
+
     def fpr_at_tpr(self, tpr: float = 0.95) -> float:
         """False-positive rate at the highest threshold whose true-positive rate suffices.
 
@@ -282,8 +316,33 @@ def overkill_at_escape(scores: ArrayLike, labels: ArrayLike, escape: float = 0.0
     Raises:
         InputError: As ``rank_curve``, or ``escape`` lies outside of [0, 1).
     """
-    if not 0.0 <= escape < 1.0:
-        raise InputError(
-            f"escape must be a fraction in [0, 1), but it is {escape}; write 2 percent as 0.02."
-        )
+    _check_share(escape, "escape")
     return rank_curve(scores, labels).fpr_at_tpr(1.0 - escape)
+
+
+def escape_at_overkill(scores: ArrayLike, labels: ArrayLike, overkill: float = 0.02) -> float:
+    """Share of bad parts accepted when at most ``overkill`` of the good parts are rejected.
+
+    The counterpart of ``overkill_at_escape``, with as hard a limit: with 10 good parts and 2
+    percent, none may be rejected.
+
+    Args:
+        scores: Finite scores of any shape, higher = more anomalous.
+        labels: Array of the same shape, 1 bad, 0 good.
+        overkill: Highest share of good parts that may be rejected, in [0, 1).
+
+    Returns:
+        Escape in [0, 1]; nan for a single class.
+
+    Raises:
+        InputError: As ``rank_curve``, or ``overkill`` lies outside of [0, 1).
+    """
+    _check_share(overkill, "overkill")
+    return rank_curve(scores, labels).miss_at_fpr(overkill)
+
+
+def _check_share(value: float, name: str) -> None:
+    if not 0.0 <= value < 1.0:
+        raise InputError(
+            f"{name} must be a fraction in [0, 1), but it is {value}; write 2 percent as 0.02."
+        )

@@ -62,29 +62,29 @@ def fit_text_space(
     return TextSpace(mean, vectors @ torch.diag(values) @ vectors.T)
 
 
-def text_projection(classifier: Tensor, *, strength: float = 1.0) -> Tensor:
-    """Matrix that turns a teacher's logits into the text embedding that explains them best.
+def named_embedding(
+    logits: Tensor, classifier: Tensor, *, top: int = 10, centre: Tensor | None = None
+) -> Tensor:
+    """Text embedding of what a classifier sees: the mean of its best class names.
 
-    The embedding z of logits l solves the ridge problem min |l - T z|² + strength |z|², with T the
-    text features of the classes: a weighted average of class names would shrink towards the
-    common centre, this does not.
+    ConSE (Norouzi et al. 2014), so that words the classifier has never heard get their likeness
+    from those it knows. Half of what all pictures have in common can be taken away; all of it
+    would turn frequent labels into noise.
 
     Args:
-        classifier: (K, D) text features T of the teacher's classes, unit rows.
-        strength: Ridge penalty.
+        logits: (..., K) of the classifier.
+        classifier: (K, D) text features of its classes, unit rows.
+        top: Number of classes that count, weighted by their probability.
+        centre: (D,) mean embedding of all pictures, any length.
 
     Returns:
-        (K, D); centred logits @ matrix is the embedding.
+        (..., D) unit rows.
     """
-    gram = classifier.T @ classifier
-    ridge = gram + strength * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.linalg.solve(ridge, classifier.T).T.contiguous()
-
-
-def project_logits(logits: Tensor, matrix: Tensor) -> Tensor:
-    """Embed teacher logits (..., K) as unit rows (..., D); see `text_projection`."""
-    centred = logits - logits.mean(-1, keepdim=True)
-    return F.normalize(centred @ matrix, dim=-1)
+    share, index = logits.softmax(-1).topk(min(top, logits.shape[-1]), dim=-1)
+    rows = F.normalize((share[..., None] * classifier[index]).sum(-2), dim=-1)
+    if centre is None:
+        return rows
+    return F.normalize(rows - 0.5 * F.normalize(centre, dim=-1), dim=-1)
 
 
 def ridge(inputs: Tensor, targets: Tensor, *, strength: float = 1e-3) -> tuple[Tensor, Tensor]:

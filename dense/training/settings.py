@@ -16,13 +16,13 @@ class Terms:
         classes: Class token against all class names of the data.
         captions: Class token against the captions of the batch.
         mimicry: A linear head on the class token against the teacher's code.
-        regression: Class token against the teacher's logits projected into the text space.
+        regression: Class token against the mean name of what the teacher sees (ConSE).
         dense: Patches against the teacher's smoothed patch probabilities.
         dense_mimicry: The linear head on patches against the smoothed patch codes.
-        dense_regression: Patches against the projected, smoothed patch logits.
+        dense_regression: Patches against the mean name of the smoothed patch codes.
         mil: The best patches against the teacher's class probabilities.
         words: Patches against words aligned with them.
-        values: Repeats `dense` and `dense_regression` on the value path, with this factor.
+        values: Repeats the dense losses and `words` on the value path, with this factor.
         states: Intact against damaged.
         anchor: All tokens against those of the tower as it was: forgets less.
     """

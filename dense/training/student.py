@@ -239,8 +239,8 @@ def _run_blocks(
     last, layout = tower.blocks[-1], TokenLayout(tower.prefix, (1, x.shape[1] - tower.prefix))
     q, k, v = last.qkv(x)
     whole = x + last.attention_branch(plain(q, k, v, layout))
-    path = (x + last.attention_branch(v))[:, tower.prefix :]
-    return whole + last.feed_forward(whole), path + last.feed_forward(path)
+    path = last.attention_branch(v)[:, tower.prefix :]
+    return whole + last.feed_forward(whole), path
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dense.errors import InputError
 from dense.prompts import SHORT_TEMPLATES, fill
 from dense.training.image_teacher import CodeBook, ImageTeacher
-from dense.training.pseudo_labels import project_logits, text_projection
+from dense.training.pseudo_labels import named_embedding
 from dense.training.text_table import Encoder
 
 
@@ -24,21 +24,18 @@ class TeacherTargets(nn.Module):
         codebook: From the image teacher.
         classifiers: (V, K, D) versions of the text features of the teacher's K classes: the mean
             over templates, the bare names, then one version a template.
-        strength: Of the projection of logits into the text space, see `text_projection`.
         teacher: Runs in the training step, if items carry no codes.
     """
 
     weights: Tensor
     bias: Tensor
     classifiers: Tensor
-    projection: Tensor
 
     def __init__(
         self,
         codebook: CodeBook,
         classifiers: Tensor,
         *,
-        strength: float = 1.0,
         teacher: ImageTeacher | None = None,
     ) -> None:
         super().__init__()
@@ -51,7 +48,6 @@ class TeacherTargets(nn.Module):
             ("weights", codebook.weights),
             ("bias", codebook.bias),
             ("classifiers", classifiers),
-            ("projection", text_projection(classifiers[0], strength=strength)),
         ):
             self.register_buffer(name, value.clone(), persistent=False)
         self._teacher = [teacher]  # a list: its weights are not ours to save
@@ -65,9 +61,17 @@ class TeacherTargets(nn.Module):
         """Class logits (..., K) of codes (..., R)."""
         return codes @ self.weights.T + self.bias
 
-    def embed(self, codes: Tensor) -> Tensor:
-        """Unit text embeddings (..., D) of codes (..., R)."""
-        return project_logits(self.logits(codes), self.projection)
+    def embed(self, codes: Tensor, share: Tensor | None = None) -> Tensor:
+        """Unit text embeddings (..., D) of codes (..., R), see `named_embedding`.
+
+        Args:
+            codes: Of the image teacher.
+            share: (K,) how often each class is meant: its mean name is the centre.
+        """
+        names = self.classifiers[0]
+        return named_embedding(
+            self.logits(codes), names, centre=None if share is None else share @ names
+        )
 
     def classifier(self, generator: Generator) -> Tensor:
         """A version of the classifier (K, D): half the time the mean, else names or a template."""

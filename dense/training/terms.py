@@ -43,12 +43,14 @@ def global_terms(
     """Losses against the teacher's view of whole pictures; see `Terms`."""
     found: dict[str, Tensor] = {}
     logits = teacher.logits(seen.codes)
+    if prior is not None:
+        prior.update(logits.softmax(-1))
     if terms.teacher:
-        log = _prior(prior, logits)
+        log = None if prior is None else prior.log()
         value = losses.teacher_cross_entropy(out.class_token, seen.texts, scale, logits, prior=log)
         found["loss_teacher"] = terms.teacher * value
     if terms.regression:
-        value = losses.cosine_regression(out.class_token, teacher.embed(seen.codes))
+        value = losses.cosine_regression(out.class_token, teacher.embed(seen.codes, _share(prior)))
         found["loss_regression"] = terms.regression * value
     if terms.mil:
         value = losses.mil_cross_entropy(out.patches, seen.texts, scale, logits)
@@ -89,7 +91,9 @@ def dense_terms(
     paths = [("", out.patches, 1.0)]
     if out.values is not None:
         paths.append(("_values", out.values, terms.values))
-    log = _prior(prior, teacher.logits(target)) if terms.dense else None
+    if prior is not None:
+        prior.update(teacher.logits(target).softmax(-1))
+    log = None if prior is None else prior.log()
     for suffix, patches, factor in paths:
         patches = patches[:, :count]
         if terms.dense:
@@ -97,7 +101,7 @@ def dense_terms(
             value = losses.teacher_cross_entropy(patches, texts, scale, logits, prior=log)
             found["loss_dense" + suffix] = factor * terms.dense * value
         if terms.dense_regression:
-            value = losses.dense_regression(patches, teacher.embed(target))
+            value = losses.dense_regression(patches, teacher.embed(target, _share(prior)))
             found["loss_dense_regression" + suffix] = factor * terms.dense_regression * value
     return found
 
@@ -135,15 +139,16 @@ def word_terms(
         counts = torch.zeros(len(words), device=weight.device)
         prior.update(counts.index_add_(0, index.flatten(), weight.flatten())[None])
         log = prior.log()
-    value = losses.word_cross_entropy(out.patches[rows], words, scale, index, weight, prior=log)
-    return {"loss_words": terms.words * value}
+    found = {}
+    for suffix, patches, factor in (("", out.patches, 1.0), ("_values", out.values, terms.values)):
+        if patches is not None:
+            value = losses.word_cross_entropy(patches[rows], words, scale, index, weight, prior=log)
+            found["loss_words" + suffix] = factor * terms.words * value
+    return found
 
 
-def _prior(prior: LabelPrior | None, logits: Tensor) -> Tensor | None:
-    if prior is None:
-        return None
-    prior.update(logits.softmax(-1))
-    return prior.log()
+def _share(prior: LabelPrior | None) -> Tensor | None:
+    return None if prior is None else prior.share
 
 
 def gather_patches(rows: Tensor, index: Tensor) -> Tensor:

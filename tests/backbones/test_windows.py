@@ -82,6 +82,45 @@ def test_tower_without_class_token() -> None:
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("first", [1, 2, -1])
+def test_windows_that_are_cut_late_equal_the_plain_loop(first: int) -> None:
+    """All tokens run together through the first blocks, then each window alone."""
+    model, vit = tiny_vit()
+    batch, windows = images(32, 32), window_indices((4, 4), 2)
+    visual = model.visual
+    with torch.inference_mode():
+        got = vit.pool_windows(vit.trace(batch), [windows], first=first)[0]
+        tokens = visual._embeds(batch)
+        blocks = visual.transformer.resblocks
+        for block in blocks[:first]:
+            tokens = block(tokens)
+        rows = []
+        for window in windows:
+            x = torch.cat([tokens[:, :1], tokens[:, 1:][:, window]], dim=1)
+            for block in blocks[first:]:
+                x = block(x)
+            rows.append(visual.ln_post(x)[:, 0] @ visual.proj)
+        expected = torch.stack(rows, dim=1)
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+        exact = vit.encode_windows(batch, [windows])[0]
+    assert (got - exact).abs().max() > 0.01
+
+
+def test_late_windows_of_a_tower_without_class_token() -> None:
+    model = build_siglip()
+    vit, trunk = DenseViT(model.visual), model.visual.trunk
+    batch = images(*vit.image_size, batch=1)
+    grid = (batch.shape[2] // vit.patch_size[0], batch.shape[3] // vit.patch_size[1])
+    windows = window_indices(grid, 2)[:2]
+    with torch.inference_mode():
+        trace = vit.trace(batch)
+        got = vit.pool_windows(trace, [windows], first=-1)[0]
+        for row, window in enumerate(windows):
+            x = trunk.blocks[-1](trace.entering[-1][:, window])
+            expected = trunk.forward_head(trunk.norm(x))
+            torch.testing.assert_close(got[:, row], expected, atol=1e-5, rtol=0)
+
+
 def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     _, vit = tiny_vit()
     batch = images(32, 32)

@@ -74,6 +74,22 @@ def test_methods(dense, picture, folder, tmp_path, method, shots):
     assert name == expected[method][shots > 0]
 
 
+def test_words_to_look_for_and_to_ignore(dense, picture, folder, tmp_path):
+    scores = []
+    for words in ([], ["--look-for", "rust", "crack"], ["--ignore", "water drops"]):
+        ran = dense(
+            "inspect", picture, "--product", "nut", "--method", "patch", *words,
+            "--out", tmp_path, "--json", tmp_path / "r.json",
+        )  # fmt: skip
+        assert (ran.code, ran.err) == (0, "")
+        scores.append(json.loads((tmp_path / "r.json").read_text())["images"][0]["score"])
+    assert len(set(scores)) == 3
+    base = ("inspect", picture, "--product", "nut", "--out", tmp_path)
+    _fails(dense(*base, "--method", "patch", "--ignore", " "), "blank")
+    refused = dense(*base, "--method", "patchcore", "--support", folder, "--look-for", "rust")
+    _fails(refused, "PatchCore takes no words")
+
+
 def test_threshold_gives_decisions(dense, picture, tmp_path):
     for threshold, verdict in ((0.0, True), (1.1, False)):
         dense(

@@ -139,7 +139,7 @@ def test_benchmark_prints_and_writes_its_rows(dense, tmp_path, monkeypatch):
     calls: list[dict[str, object]] = []
     monkeypatch.setattr(benchmark, "run", lambda **options: calls.append(options) or [row])
     ran = dense("benchmark", "--quick", "--json", tmp_path / "b.json")
-    assert ran.code == 0 and "dense forward" in ran.out and calls == [{"quick": True}]
+    assert ran.code == 0 and "dense forward" in ran.out and calls == [{"quick": True, "only": None}]
     assert json.loads((tmp_path / "b.json").read_text())["rows"][0]["ratio"] == 1.05
 
 

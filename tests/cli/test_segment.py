@@ -78,6 +78,31 @@ def test_background_and_threshold(dense, picture, tmp_path):
     assert (read_mask(tmp_path / "photo_mask.png") == 255).all()  # all undecided
 
 
+def test_method_protocol_and_refinement_are_on_the_card(dense, picture, tmp_path):
+    ran = dense(
+        "segment", picture, "--classes", "cat", "dog; puppy", "--method", "sclip",
+        "--protocol", "tcl", "--refine", "pamr", "vote", "--threshold", "otsu", "--out", tmp_path,
+    )  # fmt: skip
+    assert (ran.code, ran.err) == (0, "")
+    card = json.loads((tmp_path / "results.json").read_text())["method"]
+    assert (card["method"], card["attention"]) == ("sclip", "qq+kk")
+    assert card["protocol"] == "tcl, changed" and card["refine"] == ["pamr", "vote"]
+    assert (card["crop"], card["stride"], card["short_side"]) == (448, 224, 448)
+    assert (card["threshold"], card["logit_scale"], card["templates"]) == (
+        "otsu",
+        100.0,
+        "imagenet",
+    )
+    assert card["queries"] == 3 and len(card["vocabulary"]) == 12
+    assert f"vocabulary {card['vocabulary']}" in ran.out.replace("\n", " ")
+
+
+def test_default_is_the_checkpoints_advice(dense, picture, tmp_path):
+    assert dense("segment", picture, "--classes", "cat", "--out", tmp_path).code == 0
+    card = json.loads((tmp_path / "results.json").read_text())["method"]
+    assert (card["method"], card["threshold"], card["refine"]) == ("recommended", 0.0, [])
+
+
 def test_many_classes_need_16_bits(dense, picture, tmp_path):
     words = tmp_path / "c.txt"
     words.write_text("\n".join(f"thing {k}" for k in range(300)))
@@ -167,7 +192,12 @@ def test_truncated_picture(dense, tmp_path, suffix):
         (["--classes", "cat", "--threshold", "1.5"], "--threshold must lie in [0, 1]"),
         (["--classes", "cat", "--opacity", "-1"], "--opacity must lie in [0, 1]"),
         (["--classes", "cat", "--short-side", "2"], "--short-side must lie in"),
+        (["--classes", "cat", "--threshold", "half"], "invalid probability value"),
         (["--classes", "cat", "--attention", "valeu"], "value"),
+        (["--classes", "cat", "--method", "sclpi"], "sclip"),
+        (["--classes", "cat", "--method", "gem", "--attention", "qq"], "not both"),
+        (["--classes", "cat", "--protocol", "tlc"], "tcl"),
+        (["--classes", "cat", "--refine", "pmar"], "pamr"),
         (["--classes", "cat", "--model", "ViT-B-61"], "ViT-B-16"),
         (["--classes", "cat", "--model", "ViT-B-16", "--pretrained", "opnai"], "openai"),
         (["--classes", "cat", "--model", "missing/model.safetensors"], "no such checkpoint"),

@@ -11,13 +11,17 @@ import pytest
 from dense.engine import factories
 from dense.engine.build import build, load_config
 from dense.engine.run import test_config
+from dense.errors import InputError
 from tests.datasets.made import make_category, make_segmentation, segmentation_mask, write
 from tests.helpers import photo, tiny_backbone
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 ALL = sorted(p for p in CONFIGS.rglob("*.py") if "_base_" not in p.parts)
-BENCHMARKS = [p for p in ALL if "embedded" not in p.stem and p.parent.name != "train"]
+LEARNED = [p for p in ALL if "learned.safetensors" in p.read_text()]  # see test_learned_configs
+BENCHMARKS = [
+    p for p in ALL if "embedded" not in p.stem and p.parent.name != "train" and p not in LEARNED
+]
 FAST = {"model.method.templates": "plain", "model.method.short_side": 32}
 
 
@@ -70,10 +74,13 @@ def test_describes_itself(path: Path) -> None:
 def test_benchmark_builds_and_predicts(path: Path, tmp_path: Path) -> None:
     name = path.stem.partition("_vitb16")[2].partition("_")[2]
     root = make_benchmark(tmp_path, name)
-    fast = {"model.method.templates": "plain"} if path.parent.name == "segment" else {}
+    fast = FAST if path.parent.name == "segment" else {}
     cfg = load_config(path, fast, data_root=root)
     loader, method = build(cfg.test_dataloader.dataset), build(cfg.model)
     sample = loader[0]
+    if cfg.get("support") is not None and cfg.support.shots:
+        normal = build(cfg.support.dataset)
+        method.method.fit([normal[i] for i in range(len(normal))])
     prediction = method([0], [sample], mode="predict")[0]
     metric = build(cfg.test_evaluator)[0]
     metric.dataset_meta = loader.metainfo
@@ -82,12 +89,18 @@ def test_benchmark_builds_and_predicts(path: Path, tmp_path: Path) -> None:
         expected = {"voc20": 20, "voc21": 21, "context59": 59, "context60": 60, "coco_object": 81}
         expected |= {"coco_stuff": 171, "ade20k": 150, "cityscapes": 19}
         assert len(prediction.result.class_names) == expected[name]
+        card = method.method.describe()
+        method_name = path.stem.partition("_vitb16")[0].replace("_", "-")
+        assert card["method"] == method_name.removesuffix("-refined")
+        assert (card["protocol"].split(",")[0], card["logit_scale"]) == ("sclip", 40.0)
         assert set(np.unique(sample.mask)) <= {0, 1, 2, 255}
 
 
-def test_segmentation_folder_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "config", sorted((CONFIGS / "segment").glob("*_embedded_folder.py")), ids=lambda p: p.stem
+)
+def test_segmentation_folder_runs(config: Path, tmp_path: Path) -> None:
     root = make_segmentation(tmp_path / "data")
-    config = CONFIGS / "segment" / "maskclip_embedded_folder.py"
     report = test_config(config, data_root=root, work_dir=tmp_path / "work", options=FAST)
     overall, protocol = report["overall"], report["protocol"]
     assert isinstance(overall, dict) and isinstance(protocol, dict)
@@ -102,15 +115,20 @@ def test_segmentor_choices() -> None:
     backbone = tiny_backbone()
     plain = {"backbone": backbone, "classes": ["cat", "dog"], "templates": "plain"}
     method = factories.segmentor(**plain)
-    assert (method.block, method.short_side) == (
-        backbone.recommended.block,
-        backbone.recommended.short_side,
-    )
+    card = method.describe()
+    assert (card["method"], card["protocol"]) == ("recommended", "whole")
+    assert card["short_side"] == backbone.recommended.short_side
     method = factories.segmentor(
-        **plain, attention="plain", residual=False, short_side="original", background=["sky"]
+        **plain, method="clip", short_side="original", refine=["pamr"], background=["sky"]
     )
-    assert method.describe()["attention"] == "plain"
-    assert (method.block.residual, method.short_side) == (False, None)
+    card = method.describe()
+    assert (card["attention"], card["protocol"]) == ("plain", "whole, changed")
+    assert (card["short_side"], card["refine"]) == (None, ["pamr"])
+    method = factories.segmentor(**plain, method="gem", settings={"blocks": 2}, protocol="tcl")
+    assert (method.describe()["blocks"], method.describe()["protocol"]) == (2, "tcl")
+    with pytest.raises(InputError, match=r"unknown setting of the method 'block'.*blocks"):
+        factories.segmentor(**plain, method="gem", settings={"block": 2})
+    method = factories.segmentor(**plain, background=["sky"])
     assert method.classifier.class_names == ("background", "cat", "dog")
     method = factories.segmentor(
         **{**plain, "classes": ["background", "tvmonitor"]},
@@ -127,6 +145,11 @@ def test_segmentor_choices() -> None:
     [
         ("winclip_embedded_folder", [], "WinCLIP"),
         ("winclip_4shot_embedded_folder", [4], "WinCLIP+"),
+        ("patchcore_4shot_embedded_folder", [4], "PatchCore"),
+        ("anomalydino_4shot_embedded_folder", [4], "AnomalyDINO"),
+        ("subspace_4shot_embedded_folder", [4], "SubspaceAD"),
+        ("words_memory_4shot_embedded_folder", [4], "words and memory"),
+        ("winclip_fast_embedded_folder", [], "WinCLIP"),
     ],
 )
 def test_inspection_folder_runs(tmp_path: Path, name: str, shots: list[int], method: str) -> None:

@@ -23,6 +23,7 @@ from dense.evaluation.classification import (
 )
 from dense.evaluation.inspection import inspect_category
 from dense.evaluation.segmentation import present_classes, segment_folder
+from dense.methods.segmentation.protocol import SegmentProtocol
 from dense.structures import AnomalyResult, Sample
 from tests.datasets.made import make_category, make_detection, make_segmentation, write
 from tests.helpers import photo, tiny_backbone
@@ -112,10 +113,16 @@ def test_segmentation_counts_only_the_chosen_classes(tmp_path: Path) -> None:
     folder = SegmentationFolder(make_segmentation(tmp_path))
     assert present_classes(folder) == [0, 1]
     backbone = tiny_backbone()
-    scores = segment_folder(backbone, folder, last_block("value"), short_side=32, templates="plain")
+    scores = segment_folder(
+        backbone,
+        folder,
+        method="maskclip",
+        protocol=SegmentProtocol(short_side=32),
+        templates="plain",
+    )
     assert 0 <= scores["miou"] <= scores["macc"] + 1e-9 <= 100
     with pytest.raises(InputError, match="at least 2 classes"):
-        segment_folder(backbone, folder, last_block("value"), classes=[0])
+        segment_folder(backbone, folder, classes=[0])
 
 
 class Oracle:

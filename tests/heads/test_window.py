@@ -3,8 +3,14 @@
 import pytest
 import torch
 
+from dense.errors import InputError
 from dense.heads.memory import CHUNK_ELEMENTS, association, unit_rows
-from dense.heads.window import anomaly_probability, harmonic_aggregation, harmonic_mean
+from dense.heads.window import (
+    anomaly_probability,
+    harmonic_aggregation,
+    harmonic_mean,
+    strided_windows,
+)
 from dense.regions import window_indices
 
 GRID = (3, 3)
@@ -78,3 +84,13 @@ def test_association_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dense.heads.memory.CHUNK_ELEMENTS", 130)
     torch.testing.assert_close(association(queries, bank), whole, atol=1e-6, rtol=0)
     assert CHUNK_ELEMENTS > 130
+
+
+def test_strided_windows_by_hand() -> None:
+    """A 3 × 5 grid: rows 0 and 1 (shifted inside), columns 0, 2 and 3."""
+    got = strided_windows((3, 5), 2, 2)
+    assert [window[0] for window in got.tolist()] == [0, 2, 3, 5, 7, 8]
+    assert got[1].tolist() == [2, 3, 7, 8]
+    assert torch.equal(strided_windows((3, 5), 2, 1), window_indices((3, 5), 2))
+    with pytest.raises(InputError, match="windows of 2 patches cannot stand 3 apart"):
+        strided_windows((3, 5), 2, 3)

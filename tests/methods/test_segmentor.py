@@ -9,6 +9,9 @@ from dense import postprocess
 from dense.backbones import CLIPBackbone, last_block
 from dense.classifier import build_text_classifier
 from dense.errors import InputError
+from dense.methods.segmentation.base import LastBlockMethod, PatchMethod
+from dense.methods.segmentation.maskclip import MaskCLIP
+from dense.methods.segmentation.protocol import SegmentProtocol
 from dense.methods.segmentor import LONGEST_RATIO, OpenVocabSegmentor
 from dense.structures import Sample, TextClassifier
 from tests.helpers import photo, tiny_backbone
@@ -26,6 +29,23 @@ def classifier(backbone: CLIPBackbone) -> TextClassifier:
     return build_text_classifier(backbone, NAMES, templates="short")
 
 
+def segmentor(
+    backbone: CLIPBackbone,
+    words: TextClassifier,
+    *,
+    method: PatchMethod | None = None,
+    batch_size: int = 4,
+    **protocol: object,
+) -> OpenVocabSegmentor:
+    return OpenVocabSegmentor(
+        backbone,
+        words,
+        method=method or MaskCLIP(),
+        protocol=SegmentProtocol(**protocol),  # type: ignore[arg-type]
+        batch_size=batch_size,
+    )
+
+
 def samples(*sizes: tuple[int, int]) -> list[Sample]:
     return [Sample(photo(*size, seed=number)) for number, size in enumerate(sizes)]
 
@@ -35,7 +55,7 @@ def test_maskclip_on_open_clips_own_layers(
 ) -> None:
     """The whole journey in a few independent lines, for a picture of the tower's own size."""
     sample = Sample(photo(32, 32))
-    (got,) = OpenVocabSegmentor(backbone, classifier, short_side=32).predict([sample])
+    (got,) = segmentor(backbone, classifier, short_side=32).predict([sample])
     visual = backbone.model.visual
     with torch.inference_mode():
         x = visual._embeds(backbone.preprocess.to_tensor(sample.image)[None])
@@ -60,7 +80,7 @@ def test_maskclip_on_open_clips_own_layers(
 def test_results_have_the_original_size(
     backbone: CLIPBackbone, classifier: TextClassifier, size: tuple[int, int]
 ) -> None:
-    (got,) = OpenVocabSegmentor(backbone, classifier, short_side=32).predict(samples(size))
+    (got,) = segmentor(backbone, classifier, short_side=32).predict(samples(size))
     assert got.class_map.shape == size
     assert got.confidence.shape == size
     assert got.class_map.dtype == np.int64
@@ -71,8 +91,8 @@ def test_results_have_the_original_size(
 
 def test_batch_size_changes_nothing(backbone: CLIPBackbone, classifier: TextClassifier) -> None:
     pictures = samples((40, 60), (40, 60), (64, 48), (40, 60), (40, 60))
-    one = OpenVocabSegmentor(backbone, classifier, short_side=32, batch_size=1)
-    many = OpenVocabSegmentor(backbone, classifier, short_side=32, batch_size=4)
+    one = segmentor(backbone, classifier, short_side=32, batch_size=1)
+    many = segmentor(backbone, classifier, short_side=32, batch_size=4)
     for a, b in zip(one.predict(pictures), many.predict(pictures), strict=True):
         np.testing.assert_allclose(a.confidence, b.confidence, atol=1e-4)
         assert (a.class_map == b.class_map).mean() > 0.999
@@ -83,8 +103,8 @@ def test_class_order_turns_the_indices(backbone: CLIPBackbone) -> None:
     results = []
     for names in (NAMES, [NAMES[k] for k in order]):
         words = build_text_classifier(backbone, names, templates="short")
-        segmentor = OpenVocabSegmentor(backbone, words, short_side=32)
-        results.append(segmentor.predict(samples((40, 60)))[0])
+        made = segmentor(backbone, words, short_side=32)
+        results.append(made.predict(samples((40, 60)))[0])
     straight, turned = results
     np.testing.assert_allclose(straight.confidence, turned.confidence, atol=1e-4)
     assert (np.array(order)[turned.class_map] == straight.class_map).mean() > 0.999
@@ -94,7 +114,7 @@ def test_class_order_turns_the_indices(backbone: CLIPBackbone) -> None:
 def test_synonyms_keep_the_class_count(backbone: CLIPBackbone) -> None:
     entries = ["cat; kitten; tom", "wooden table", "sky; clouds"]
     words = build_text_classifier(backbone, entries, templates="plain")
-    (got,) = OpenVocabSegmentor(backbone, words, short_side=32).predict(samples((40, 60)))
+    (got,) = segmentor(backbone, words, short_side=32).predict(samples((40, 60)))
     assert got.class_names == ("cat", "wooden table", "sky")
     assert got.scores.shape == (3,)
     assert set(np.unique(got.class_map)) <= {0, 1, 2}
@@ -106,8 +126,8 @@ def test_repeating_a_phrase_leaves_the_winner(backbone: CLIPBackbone) -> None:
     rows = once.weights[[0, 0, 1, 1, 2, 2]]
     twice = TextClassifier(rows, once.class_names, torch.tensor([0, 0, 1, 1, 2, 2]), 100.0)
     pictures = samples((40, 60))
-    a = OpenVocabSegmentor(backbone, once, short_side=32).predict(pictures)[0]
-    b = OpenVocabSegmentor(backbone, twice, short_side=32).predict(pictures)[0]
+    a = segmentor(backbone, once, short_side=32).predict(pictures)[0]
+    b = segmentor(backbone, twice, short_side=32).predict(pictures)[0]
     assert np.array_equal(a.class_map, b.class_map)
     np.testing.assert_allclose(b.confidence, a.confidence / 2, atol=1e-5)
 
@@ -117,8 +137,8 @@ def test_repeating_a_phrase_leaves_the_winner(backbone: CLIPBackbone) -> None:
 
 def test_one_window_equals_the_whole(backbone: CLIPBackbone, classifier: TextClassifier) -> None:
     pictures = samples((40, 60), (64, 64))
-    whole = OpenVocabSegmentor(backbone, classifier, short_side=32)
-    window = OpenVocabSegmentor(backbone, classifier, short_side=32, crop=64, stride=32)
+    whole = segmentor(backbone, classifier, short_side=32)
+    window = segmentor(backbone, classifier, short_side=32, crop=64, stride=32)
     for a, b in zip(whole.predict(pictures), window.predict(pictures), strict=True):
         np.testing.assert_allclose(a.confidence, b.confidence, atol=1e-5)
         assert np.array_equal(a.class_map, b.class_map)
@@ -126,11 +146,11 @@ def test_one_window_equals_the_whole(backbone: CLIPBackbone, classifier: TextCla
 
 def test_windows_by_hand(backbone: CLIPBackbone, classifier: TextClassifier) -> None:
     """Two windows of 32 at stride 16 over 32 × 48: the middle third is their average."""
-    segmentor = OpenVocabSegmentor(backbone, classifier, short_side=32, crop=32, stride=16)
+    made = segmentor(backbone, classifier, short_side=32, crop=32, stride=16)
     batch = torch.randn(2, 3, 32, 48)
     with torch.inference_mode():
-        got = segmentor._windows(batch)
-        left, right = segmentor._classify(batch[..., :32]), segmentor._classify(batch[..., 16:])
+        got = made._windows(batch)
+        left, right = made._classify(batch[..., :32]), made._classify(batch[..., 16:])
     assert got.shape == (2, 3, 4, 6)
     torch.testing.assert_close(got[..., :2], left[..., :2], atol=1e-5, rtol=0)
     torch.testing.assert_close(got[..., 4:], right[..., 2:], atol=1e-5, rtol=0)
@@ -142,8 +162,8 @@ def test_windows_by_hand(backbone: CLIPBackbone, classifier: TextClassifier) -> 
 def test_windows_cover_any_size(
     backbone: CLIPBackbone, classifier: TextClassifier, size: tuple[int, int]
 ) -> None:
-    segmentor = OpenVocabSegmentor(backbone, classifier, short_side=None, crop=32, batch_size=3)
-    (got,) = segmentor.predict(samples(size))
+    made = segmentor(backbone, classifier, short_side=None, crop=32, batch_size=3)
+    (got,) = made.predict(samples(size))
     assert got.class_map.shape == size
     assert np.isfinite(got.confidence).all()
 
@@ -151,11 +171,11 @@ def test_windows_cover_any_size(
 def test_extreme_aspect_ratios_are_bounded(
     backbone: CLIPBackbone, classifier: TextClassifier
 ) -> None:
-    segmentor = OpenVocabSegmentor(backbone, classifier, short_side=64)
-    h, w = segmentor._input_size((10, 100_000))
+    made = segmentor(backbone, classifier, short_side=64)
+    h, w = made._input_size((10, 100_000))
     assert max(h, w) <= 64 * LONGEST_RATIO
     assert min(h, w) >= 8
-    assert segmentor._input_size((100, 200)) == (64, 128)
+    assert made._input_size((100, 200)) == (64, 128)
 
 
 # --- thresholds, many classes, errors ------------------------------------------------------------
@@ -167,9 +187,9 @@ def test_threshold_sends_to_the_background(backbone: CLIPBackbone) -> None:
     classes = make_class_list(["cat", "sky"], background=["wall"])
     words = build_text_classifier(backbone, classes, templates="plain")
     pictures = samples((40, 60))
-    free = OpenVocabSegmentor(backbone, words, short_side=32).predict(pictures)[0]
+    free = segmentor(backbone, words, short_side=32).predict(pictures)[0]
     bound = float(np.median(free.confidence))
-    got = OpenVocabSegmentor(backbone, words, short_side=32, threshold=bound).predict(pictures)[0]
+    got = segmentor(backbone, words, short_side=32, threshold=bound).predict(pictures)[0]
     low = free.confidence < bound
     assert 0.2 < low.mean() < 0.8
     assert (got.class_map[low] == 0).all()
@@ -192,7 +212,7 @@ def test_a_thousand_classes_in_bounded_memory(
         return original(logits, vocabulary)
 
     monkeypatch.setattr(postprocess, "class_probabilities", spy)
-    (got,) = OpenVocabSegmentor(backbone, words, short_side=32).predict(samples((100, 120)))
+    (got,) = segmentor(backbone, words, short_side=32).predict(samples((100, 120)))
     assert got.class_map.shape == (100, 120)
     assert got.class_map.max() < 1000
     assert 0 < largest <= 1 << 20
@@ -202,7 +222,7 @@ def test_a_thousand_classes_in_bounded_memory(
 
 def test_non_latin_classes(backbone: CLIPBackbone) -> None:
     words = build_text_classifier(backbone, ["猫", "стол", "سماء"], templates="plain")
-    (got,) = OpenVocabSegmentor(backbone, words, short_side=32).predict(samples((32, 32)))
+    (got,) = segmentor(backbone, words, short_side=32).predict(samples((32, 32)))
     assert got.class_names == ("猫", "стол", "سماء")
 
 
@@ -211,7 +231,7 @@ def test_crops_off_the_patch(
     backbone: CLIPBackbone, classifier: TextClassifier, crop: int, stride: int | None
 ) -> None:
     with pytest.raises(InputError, match="must be a positive multiple of 8, got"):
-        OpenVocabSegmentor(backbone, classifier, crop=crop, stride=stride)
+        segmentor(backbone, classifier, crop=crop, stride=stride)
 
 
 def test_nothing_to_do(backbone: CLIPBackbone, classifier: TextClassifier) -> None:
@@ -220,7 +240,9 @@ def test_nothing_to_do(backbone: CLIPBackbone, classifier: TextClassifier) -> No
 
 def test_protocol_card(backbone: CLIPBackbone, classifier: TextClassifier) -> None:
     block = last_block("qq+kk", residual=False, feed_forward=False)
-    card = OpenVocabSegmentor(backbone, classifier, block=block, crop=64).describe()
+    card = OpenVocabSegmentor(
+        backbone, classifier, method=LastBlockMethod(block), protocol=SegmentProtocol(crop=64)
+    ).describe()
     assert card["attention"] == "qq+kk"
     assert (card["residual"], card["feed_forward"]) == (False, False)
     assert (card["crop"], card["stride"], card["classes"]) == (64, 32, 3)

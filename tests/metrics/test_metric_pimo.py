@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dense.errors import InputError
-from dense.metrics import aupimo
+from dense.metrics import PimoScores, aupimo
+from dense.metrics import pimo as pimo_module
 
 
 def ladder(counts: list[int]) -> np.ndarray:
@@ -84,3 +85,37 @@ def test_bad_bounds(bounds):
 def test_lengths_differ():
     with pytest.raises(InputError, match="same length, but they have 1 and 2"):
         aupimo([np.eye(4)], [None, None])
+
+
+@pytest.mark.parametrize("levels", [9, 10**6])
+def test_pruning_while_streaming_changes_nothing(levels, monkeypatch):
+    """Normal scores that cannot matter are dropped after every image; the order is free."""
+    rng = np.random.default_rng(3)
+    masks = [rng.random((30, 40)) < 0.2 * (i % 3 == 0) for i in range(12)]
+    maps = [np.floor((rng.random(m.shape) + 0.5 * m) * levels) / levels for m in masks]
+    bounds = (1e-3, 1e-2)
+    expected = aupimo(maps, masks, bounds)
+    assert len(np.unique(expected[::3])) == 4
+    monkeypatch.setattr(pimo_module, "PRUNE_AT", 0)
+    for order in (range(12), sorted(range(12), key=lambda i: i % 3 == 0)):
+        collector = PimoScores(8, bounds)
+        for place in order:
+            collector.add(maps[place], masks[place])
+        assert collector.scores() == pytest.approx(expected[::3], abs=1e-12)
+        assert collector.mean() == pytest.approx(np.nanmean(expected))
+        assert sum(values.size for values, _ in collector._normal) < 0.1 * 8 * 1200 or levels == 9
+
+
+def test_another_number_of_normal_images_than_announced():
+    collector = PimoScores(2)
+    collector.add(np.eye(3), None)
+    with pytest.raises(InputError, match="2 normal images were announced, but 1 came"):
+        collector.scores()
+    with pytest.raises(InputError, match="normal_images must be 0 or more, but it is -1"):
+        PimoScores(-1)
+
+
+def test_no_anomalous_image_has_no_mean():
+    collector = PimoScores(1)
+    collector.add(np.eye(3), None)
+    assert np.isnan(collector.mean())

@@ -8,13 +8,15 @@ from dense.errors import InputError
 from dense.metrics import (
     auroc,
     average_precision,
+    escape_at_overkill,
     f1_max,
     fpr_at_tpr,
     overkill_at_escape,
     rank_curve,
 )
 
-METRICS = (auroc, average_precision, lambda s, y: f1_max(s, y)[0], fpr_at_tpr, overkill_at_escape)
+METRICS = (auroc, average_precision, lambda s, y: f1_max(s, y)[0], fpr_at_tpr)
+METRICS += (overkill_at_escape, escape_at_overkill)
 
 
 def random_case(seed: int, levels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,6 +135,29 @@ def test_overkill_keeps_the_escape_limit():
     assert overkill_at_escape([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.2) == 0.5
 
 
+def test_escape_keeps_the_overkill_limit():
+    bad, good = np.arange(50) / 50, np.arange(100) / 100
+    scores, labels = np.append(bad, good), np.repeat([1, 0], [50, 100])
+    # 2 goods may fall, those at 0.99 and 0.98; the bad at 0.98 ties with the second: 1 of 50.
+    assert escape_at_overkill(scores, labels, 0.02) == pytest.approx(0.98)
+    assert escape_at_overkill(scores, labels, 0.0) == 1.0
+    assert escape_at_overkill([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.0) == 0.5
+    assert escape_at_overkill([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.5) == 0.0
+    assert escape_at_overkill([0.9, 0.1], [0, 1]) == 1.0
+
+
+def test_bounds_of_precision_and_f1_are_those_of_the_best_and_the_worst_order():
+    curve = rank_curve([0.5, 0.5, 0.5, 0.1], [1, 1, 0, 0])
+    # Tied: precision 2/3 for both. Best order 1 1 0: precision 1. Worst 0 1 1: at least 1/2.
+    assert curve.average_precision() == pytest.approx(2 / 3)
+    assert curve.average_precision_error() == pytest.approx(1 / 3)
+    assert curve.f1_max()[0] == pytest.approx(0.8)
+    assert curve.f1_max_error() == pytest.approx(0.2)
+    apart = rank_curve([0.4, 0.3, 0.2, 0.1], [1, 0, 1, 0])
+    assert apart.average_precision_error() == pytest.approx(0)
+    assert apart.f1_max_error() == 0
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -145,6 +170,8 @@ def test_overkill_keeps_the_escape_limit():
         (lambda: rank_curve([0.1, 0.2], [0, 1]).area(0.0), "limit must be a fraction"),
         (lambda: rank_curve([0.1, 0.2], [0, 1]).area_error(30), "limit must be a fraction"),
         (lambda: overkill_at_escape([0.1, 0.2], [0, 1], 1.0), r"escape must be .* \[0, 1\)"),
+        (lambda: escape_at_overkill([0.1, 0.2], [0, 1], -0.1), r"overkill must be .* \[0, 1\)"),
+        (lambda: rank_curve([0.1, 0.2], [0, 1]).miss_at_fpr(2), "fpr must be a fraction"),
     ],
 )
 def test_bad_input(call, match):

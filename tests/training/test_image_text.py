@@ -72,6 +72,7 @@ def test_every_term_is_there_and_learns() -> None:
     expected = {
         "teacher", "classes", "captions", "mimicry", "regression", "dense", "dense_mimicry",
         "dense_regression", "mil", "words", "dense_values", "dense_regression_values", "anchor",
+        "words_values",
         "state_patch", "state_token", "state_ranking", "state_typed", "state_window_5",
     }  # fmt: skip
     assert set(found) == {f"loss_{name}" for name in expected}

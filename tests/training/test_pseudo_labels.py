@@ -11,10 +11,9 @@ from dense.training.pseudo_labels import (
     TextSpace,
     affinity,
     fit_text_space,
-    project_logits,
+    named_embedding,
     ridge,
     smooth,
-    text_projection,
 )
 from dense.training.word_alignment import align_words, fit_kinds, patch_words
 
@@ -41,12 +40,15 @@ def test_space_needs_phrases() -> None:
         fit_text_space(torch.ones(1, 3))
 
 
-def test_projection_inverts_the_classifier() -> None:
-    texts = F.normalize(torch.randn(40, 8), dim=-1)
-    wanted = F.normalize(torch.randn(5, 8), dim=-1)
-    texts = texts - texts.mean(0)  # centring of the logits takes nothing away then
-    found = project_logits(10 * wanted @ texts.T, text_projection(texts, strength=1e-6))
-    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+def test_named_embedding_is_the_mean_of_the_best_names() -> None:
+    texts = torch.eye(4)
+    logits = torch.tensor([0.6, 0.3, 0.1]).log().repeat(1, 1)
+    logits = torch.cat([logits, torch.full((1, 1), -30.0)], 1)
+    found = named_embedding(logits, texts, top=2)
+    torch.testing.assert_close(found, F.normalize(torch.tensor([[2.0, 1.0, 0.0, 0.0]]), dim=-1))
+    centred = named_embedding(logits, texts, top=1, centre=torch.tensor([0.0, 5.0, 0.0, 0.0]))
+    expected = F.normalize(torch.tensor([[1.0, -0.5, 0.0, 0.0]]), dim=-1)
+    torch.testing.assert_close(centred, expected)
 
 
 def test_ridge_finds_weight_and_intercept() -> None:

@@ -43,7 +43,11 @@ def test_halves_make_the_whole(backbone: CLIPBackbone, start: int) -> None:
 
 
 def test_value_path_is_maskclip(backbone: CLIPBackbone) -> None:
-    dense = backbone.vit(IMAGES, last_block("value")).dense.flatten(2).transpose(1, 2)
+    dense = (
+        backbone.vit(IMAGES, last_block("value", residual=False, feed_forward=False))
+        .dense.flatten(2)
+        .transpose(1, 2)
+    )
     out = run_suffix(backbone.vit, run_prefix(backbone.vit, IMAGES, 1), 1, values=True)
     assert out.values is not None
     torch.testing.assert_close(out.values, F.normalize(dense, dim=-1), atol=1e-5, rtol=1e-4)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
+from dense.classifier import build_state_weights
 from dense.errors import InputError
 from dense.images import resize_map
+from dense.prompts import NO_WORDS, StateWords
 from dense.structures import AnomalyResult, Sample, Size
 
 
@@ -29,6 +32,9 @@ class Inspector(ABC):
         InputError: If a product is blank or the batch size is below 1.
     """
 
+    reads_words: ClassVar[bool] = False
+    """Whether maps come from words that a user may choose with `steer`."""
+
     def __init__(
         self,
         backbone: CLIPBackbone,
@@ -41,6 +47,8 @@ class Inspector(ABC):
         self.products = {"": products} if isinstance(products, str) else dict(products)
         self.batch_size = batch_size
         self.threshold = threshold
+        self.state_words = NO_WORDS
+        self._weights: dict[str, Tensor] = {}
         blank = [category for category, words in self.products.items() if not words.strip()]
         if blank:
             raise InputError(
@@ -62,6 +70,29 @@ class Inspector(ABC):
             f"{name} takes no support images: leave them out, or choose a few-shot method "
             "(`dense methods` lists them)"
         )
+
+    def steer(self, state_words: StateWords) -> Inspector:
+        """Choose words to look for and words to ignore, before `fit`.
+
+        Raises:
+            InputError: If the method's maps do not come from free words.
+        """
+        if not self.reads_words:
+            raise InputError(
+                f"{self.describe()['method']} takes no words to look for or to ignore: leave them "
+                "out, or choose a method that reads words, e.g. patch or winclip"
+            )
+        self.state_words = state_words
+        self._weights.clear()
+        return self
+
+    def state_weights(self, category: str = "") -> Tensor:
+        """(2, D) normal and anomalous prototypes of a category, built once."""
+        if category not in self._weights:
+            self._weights[category] = build_state_weights(
+                self.backbone, self.words(category), state_words=self.state_words
+            )
+        return self._weights[category]
 
     @abstractmethod
     def predict(self, samples: Sequence[Sample]) -> list[AnomalyResult]:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from dense.errors import InputError
-from dense.methods.anomaly.patch import PatchInspector, PatchProtocol, rotated, top_mean
+from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
+from dense.methods.anomaly.patches import rotated, top_mean
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 

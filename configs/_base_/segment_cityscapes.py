@@ -1,0 +1,39 @@
+"""Shared by ViT-B/16 on Cityscapes val, 19 classes: data, words, protocol.
+
+The protocol is that of SCLIP and its successors, the same for every method.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .segmentation import *
+
+from mmseg.datasets import CityscapesDataset
+
+from dense.engine.data import class_names, test_loader
+from dense.engine.factories import clip, segmentor
+from dense.engine.mmseg_data import MMSegSamples
+from dense.engine.model import RunnerModel
+
+data_root = "data/cityscapes"
+dataset = dict(
+    type=MMSegSamples,
+    dataset=CityscapesDataset,
+    options=dict(
+        data_root=data_root,
+        data_prefix=dict(img_path="leftImg8bit/val", seg_map_path="gtFine/val"),
+    ),
+)
+
+model = dict(
+    type=RunnerModel,
+    method=dict(
+        type=segmentor,
+        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
+        classes=dict(type=class_names, dataset=dataset),
+        protocol="sclip",
+        short_side=560,
+        batch_size=16,
+    ),
+)
+test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)

@@ -1,0 +1,45 @@
+"""Shared by ViT-B/16 on Pascal Context val, 59 classes and background: data, words, protocol.
+
+The protocol is that of SCLIP and its successors, the same for every method.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .segmentation import *
+
+from mmseg.datasets import PascalContextDataset
+
+from dense.engine.data import class_names, test_loader
+from dense.engine.factories import clip, segmentor
+from dense.engine.mmseg_data import MMSegSamples
+from dense.engine.model import RunnerModel
+
+data_root = "data/VOCdevkit/VOC2010"
+dataset = dict(
+    type=MMSegSamples,
+    dataset=PascalContextDataset,
+    options=dict(
+        data_root=data_root,
+        ann_file="ImageSets/SegmentationContext/val.txt",
+        data_prefix=dict(img_path="JPEGImages", seg_map_path="SegmentationClassContext"),
+    ),
+)
+
+model = dict(
+    type=RunnerModel,
+    method=dict(
+        type=segmentor,
+        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
+        classes=dict(type=class_names, dataset=dataset),
+        background=background_words,
+        words=dict(
+            pottedplant="potted plant",
+            tvmonitor="television monitor",
+        ),
+        protocol="sclip",
+        threshold=0.1,
+        batch_size=16,
+    ),
+)
+test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)

@@ -1,0 +1,28 @@
+"""PatchCore with four normal pictures of each category, and the packaged model.
+
+Paper: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
+arXiv:2106.08265.
+Data: as configs/inspect/winclip_embedded_folder.py, with `train/good` in each category.
+Command: python tools/test.py configs/inspect/patchcore_4shot_embedded_folder.py --data-root MY_DATA
+Expected: depends on the data and the seed of the support (0; `--seed` changes it); see docs.
+Minutes: about 1 for 100 pictures on two cores.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .winclip_embedded_folder import *
+
+from dense.engine.factories import inspection_method
+
+support.update(shots=4)
+model = dict(
+    type=RunnerModel,
+    method=dict(
+        type=inspection_method,
+        name="patchcore",
+        backbone=dict(type=clip, name="embedded"),
+        products=dict(type=product_words, dataset=dataset, words=dict()),
+        shots=4,
+    ),
+)

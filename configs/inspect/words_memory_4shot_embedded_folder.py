@@ -1,0 +1,28 @@
+"""Words and patch memory together with four normal pictures a category, and the packaged model.
+
+Paper: ours, after Jeong et al., "WinCLIP", CVPR 2023, arXiv:2303.14814.
+Data: as configs/inspect/winclip_embedded_folder.py, with `train/good` in each category.
+Command: python tools/test.py configs/inspect/words_memory_4shot_embedded_folder.py
+         --data-root MY_DATA
+Expected: depends on the data and the seed of the support (0; `--seed` changes it); see docs.
+Minutes: about 1 for 100 pictures on two cores.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .winclip_embedded_folder import *
+
+from dense.engine.factories import inspection_method
+
+support.update(shots=4)
+model = dict(
+    type=RunnerModel,
+    method=dict(
+        type=inspection_method,
+        name="words-memory",
+        backbone=dict(type=clip, name="embedded"),
+        products=dict(type=product_words, dataset=dataset, words=dict()),
+        shots=4,
+    ),
+)

@@ -1,0 +1,18 @@
+"""ResCLIP with ViT-B/16 on ADE20K validation, 150 classes.
+
+Paper: Yang et al., "ResCLIP: Residual Attention for Training-free Dense Vision-language
+Inference", CVPR 2025, arXiv:2411.15851.
+Protocol: short side 336, windows of 224 every 112 pixels, scale 40, as SCLIP and its successors.
+Data: data/README.md, "ADE20K".
+Command: python tools/test.py configs/segment/resclip_vitb16_ade20k.py
+Expected: published 18.0 mIoU (table of OV-Stitcher, CVPR 2026, thresholds by method); ours
+is not measured yet. No randomness.
+Minutes: see docs.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.segment_ade20k import *
+
+model["method"].update(method="resclip")

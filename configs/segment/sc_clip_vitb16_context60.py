@@ -1,0 +1,18 @@
+"""SC-CLIP with ViT-B/16 on Pascal Context val, 59 classes and background.
+
+Paper: Bai et al., "Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation",
+arXiv:2411.15869.
+Protocol: short side 336, windows of 224 every 112 pixels, scale 40, as SCLIP and its successors.
+Data: data/README.md, "Pascal Context".
+Command: python tools/test.py configs/segment/sc_clip_vitb16_context60.py
+Expected: published 36.8 mIoU (table of OV-Stitcher, CVPR 2026, thresholds by method); ours
+is not measured yet. No randomness.
+Minutes: see docs.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.segment_context60 import *
+
+model["method"].update(method="sc-clip")

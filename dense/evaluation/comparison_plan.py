@@ -1,0 +1,139 @@
+"""What a comparison of inspection methods is made of: the settings and the list of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dense.datasets.anomaly import AUTO, AnomalyFolder
+from dense.errors import InputError, unknown_name
+from dense.methods.catalog import Method, find_method, methods
+from dense.metrics.anomaly import NATIVE
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is compared, and how.
+
+    Attributes:
+        roots: Data sets in any layout of `dense.datasets.AnomalyFolder`.
+        methods: Names of the catalogue; all that need no learned parts, or were given them, if
+            empty.
+        shots: Numbers of support pictures; 0 is zero-shot.
+        seeds: Support choices; methods without support run once.
+        categories: Only these, of every root; all if empty.
+        products: Words by category, where the category's own name is not what it shows.
+        weights: File of the learned parts by method.
+        layout: As `AnomalyFolder`, for all roots.
+        limit: Test pictures of a category at most, see `CategoryData`.
+        bins: ``None`` for exact pixel metrics, see `dense.metrics.PixelScores`.
+        sizes: Sides at which pixels are scored, 0 for native.
+        batch_size: Images that run at once.
+        pictures: Keep the most telling pictures of each category and method.
+    """
+
+    roots: Sequence[Path]
+    methods: Sequence[str] = ()
+    shots: Sequence[int] = (0, 1, 2, 4)
+    seeds: Sequence[int] = (0, 1, 2)
+    categories: Sequence[str] = ()
+    products: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    layout: str = AUTO
+    limit: int | None = None
+    bins: int | None = 2**22
+    sizes: Sequence[int] = (NATIVE,)
+    batch_size: int = 8
+    pictures: bool = True
+
+    def chosen(self) -> list[Method]:
+        """Rows of the catalogue.
+
+        Raises:
+            InputError: If a name, of `methods` or of `weights`, is unknown.
+        """
+        for name in self.weights:
+            find_method(name, "inspect")
+        if self.methods:
+            return [find_method(name, "inspect") for name in dict.fromkeys(self.methods)]
+        return [m for m in methods("inspect") if not m.trained or m.name in self.weights]
+
+    def words(self, category: str) -> str:
+        """What a category shows."""
+        return self.products.get(category) or category.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a method with its support on a category."""
+
+    data: str
+    root: Path
+    category: str
+    method: Method
+    shots: int
+    seed: int
+
+    def __str__(self) -> str:
+        seed = f", seed {self.seed}" if self.shots else ""
+        return f"{self.data}/{self.category}, {self.method.name}, {self.shots}-shot{seed}"
+
+    def names(self) -> dict[str, str | int]:
+        """What identifies the cell in a table."""
+        return {
+            "data": self.data,
+            "category": self.category,
+            "method": self.method.name,
+            "shots": self.shots,
+            "seed": self.seed,
+        }
+
+
+def plan(setup: Setup) -> tuple[list[Cell], list[str]]:
+    """List the cells, category by category, and what is left out and why.
+
+    Raises:
+        InputError: If there is nothing to run, or a method, category or number is wrong.
+    """
+    if not setup.shots or min(setup.shots) < 0:
+        raise InputError(f"shots must be 0 or more, got {list(setup.shots)}")
+    if not setup.seeds:
+        raise InputError("at least one seed is needed")
+    cells, left_out = [], []
+    for method in setup.chosen():
+        for shots in sorted(set(setup.shots)):
+            if not (method.few_shot if shots else method.zero_shot):
+                need = "takes no support pictures" if shots else "needs support pictures"
+                left_out.append(f"{method.name} {need}: no {shots}-shot row")
+    places = [(d, root, _categories(root, setup)) for d, root in name_roots(setup.roots)]
+    known = {category for _, _, categories in places for category in categories}
+    for category in setup.categories:
+        if category not in known:
+            raise unknown_name("category", category, known)
+    for data, root, categories in places:
+        for category in [c for c in categories if not setup.categories or c in setup.categories]:
+            for method in setup.chosen():
+                for shots in sorted(set(setup.shots)):
+                    if method.few_shot if shots else method.zero_shot:
+                        seeds = dict.fromkeys(setup.seeds) if shots else [0]
+                        cells += [Cell(data, root, category, method, shots, s) for s in seeds]
+    if not cells:
+        raise InputError("nothing to compare: " + "; ".join(left_out or ["no category is left"]))
+    return cells, left_out
+
+
+def name_roots(roots: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Name data sets by their folder, with as much of the path as tells them apart."""
+    whole = [Path(root).resolve() for root in dict.fromkeys(roots)]
+    named = []
+    for root, given in zip(whole, dict.fromkeys(roots), strict=True):
+        depth = 1
+        while sum(other.parts[-depth:] == root.parts[-depth:] for other in whole) > 1:
+            depth += 1
+        named.append(("/".join(root.parts[-depth:]), Path(given)))
+    return named
+
+
+def _categories(root: Path, setup: Setup) -> tuple[str, ...]:
+    return AnomalyFolder(root, split="test", layout=setup.layout).categories

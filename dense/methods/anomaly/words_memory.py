@@ -1,0 +1,227 @@
+"""Words and memory from one forward pass: the idea of WinCLIP+ without windows or test data.
+
+WinCLIP+ (Jeong et al., CVPR 2023, section 4.3) adds text and memory maps as they come. Here each
+is first measured in standard deviations above the normal pictures themselves: memory distances by
+leaving each support picture out of its own memory, text logits by the support's own. Nothing is
+taken from the pictures under test, and one weight means the same for every model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense.backbones import CLIPBackbone
+from dense.errors import InputError
+from dense.heads.memory import half_distance
+from dense.methods.anomaly.memory import Lesson
+from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
+from dense.methods.anomaly.patches import Look, top_mean
+from dense.structures import Size
+
+SMALLEST_SPREAD = 1e-4
+"""Below, pictures are as good as identical and a deviation would mean nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordsMemoryProtocol(PatchProtocol):
+    """Settings of `WordsMemoryInspector`.
+
+    Attributes:
+        map_words: Weight of the words in the map, in [0, 1]; the memory has the rest.
+        score_words: Weight of the words in the image score.
+        apart: With one support picture its own patches stand in for others; those nearer than
+            this many patches are left out.
+    """
+
+    map_words: float = 0.25
+    score_words: float = 0.25
+    apart: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.map_words <= 1 and 0 <= self.score_words <= 1) or self.apart < 1:
+            raise InputError(
+                "map_words and score_words must lie in [0, 1] and apart be at least 1, got "
+                f"{self.map_words}, {self.score_words} and {self.apart}"
+            )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of normal patches, and the mean score of normal pictures."""
+
+    mean: float
+    spread: float
+    score: float
+
+    @classmethod
+    def of(cls, maps: list[Tensor], scores: list[float]) -> Scale:
+        """From the maps and scores of normal pictures."""
+        values = torch.cat([patch_map.flatten() for patch_map in maps])
+        spread = float(values.std(correction=0).clamp_min(SMALLEST_SPREAD))
+        return cls(float(values.mean()), spread, sum(scores) / len(scores))
+
+    def deviations(self, patch_map: Tensor, score: float) -> tuple[Tensor, float]:
+        """Standard deviations of patches, and of the score, above what is normal."""
+        return (patch_map - self.mean) / self.spread, (score - self.score) / self.spread
+
+
+class WordsMemoryInspector(PatchInspector):
+    """Few-shot inspection by words and memory together; words alone without support.
+
+    Maps and scores are in standard deviations of normal patches (0: like the normal pictures).
+
+    Args:
+        backbone: A loaded CLIP.
+        products: Words for the one product, or words by category for many.
+        protocol: Settings; state them with any published number.
+        batch_size: Images that run at once.
+        threshold: Score from which an image, and a pixel, counts as anomalous.
+    """
+
+    settings: WordsMemoryProtocol
+
+    def __init__(
+        self,
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        protocol: WordsMemoryProtocol,
+        batch_size: int = 8,
+        threshold: float | None = None,
+    ) -> None:
+        super().__init__(
+            backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
+        )
+        self._scales: dict[str, tuple[Scale, Scale]] = {}
+
+    def remember(self, category: str, lessons: Iterable[Lesson]) -> None:
+        """Put pictures into the memory of a category and measure what is normal.
+
+        Raises:
+            InputError: If the category is remembered already: the scales need all pictures.
+        """
+        if category in self._memories:
+            raise InputError(
+                "words-memory measures its scales on all normal pictures together: call fit with "
+                "the old and the new ones instead of add"
+            )
+        upright: list[Lesson] = []
+
+        def listened() -> Iterator[Lesson]:
+            for lesson in lessons:
+                if lesson.turn == 0:
+                    upright.append(lesson)
+                yield lesson
+
+        super().remember(category, listened())
+        self._scales[category] = self._measure(upright)
+
+    def score(self, look: Look) -> tuple[Tensor, float]:
+        """Map and score in standard deviations; words alone where there is no memory."""
+        category = look.sample.category
+        if category not in self._memories:
+            return super().score(look)
+        by_words, by_memory = self._scales[category]
+        logits, text = by_words.deviations(*self._text(look))
+        distance = self.distance(look)
+        far, score = by_memory.deviations(distance, top_mean(distance, self.settings.top))
+        settings = self.settings
+        patch_map = settings.map_words * logits + (1 - settings.map_words) * far
+        return patch_map, settings.score_words * text + (1 - settings.score_words) * score
+
+    def remove(self, image: object, category: str = "") -> int:
+        """Not possible here, see `remember`."""
+        raise InputError("words-memory cannot forget one picture: call fit with those that remain")
+
+    def load_memory(self, path: object) -> WordsMemoryInspector:
+        """Not possible here: a memory file does not hold the scales."""
+        raise InputError("words-memory cannot load a memory file: call fit with normal pictures")
+
+    @property
+    def heat_scale(self) -> tuple[float, float]:
+        """Colour range in standard deviations."""
+        return (1.0, 8.0) if self._memories else (0.3, 1.0)
+
+    def describe(self) -> dict[str, object]:
+        """Protocol card: everything that changes the numbers."""
+        settings = self.settings
+        return {
+            **super().describe(),
+            "method": "words and memory" if self._memories else "patch words",
+            "map_words": settings.map_words,
+            "score_words": settings.score_words,
+        }
+
+    def _text(self, look: Look) -> tuple[Tensor, float]:
+        """Text logits of patches (gh, gw), and of the picture as a whole."""
+        weights, settings = self.state_weights(look.sample.category), self.settings
+        difference = (weights[1] - weights[0]).float() / settings.temperature
+        unit = F.normalize(look.dense.float(), dim=0)
+        logits = torch.einsum("dhw,d->hw", unit, difference)
+        whole = float(F.normalize(look.class_token.float(), dim=0) @ difference)
+        share = settings.class_token
+        return logits, (1 - share) * top_mean(logits, settings.top) + share * whole
+
+    def _measure(self, lessons: list[Lesson]) -> tuple[Scale, Scale]:
+        """Scales of text logits and of memory distances on the normal pictures."""
+        texts = [self._text(lesson.look) for lesson in lessons]
+        names = {lesson.image for lesson in lessons}
+        if len(names) > 1:
+            far = [self.distance(lesson.look, without=lesson.image) for lesson in lessons]
+        else:
+            far = [self._distance_within(lesson.look) for lesson in lessons]
+        scores = [top_mean(distance, self.settings.top) for distance in far]
+        return (
+            Scale.of([logits for logits, _ in texts], [score for _, score in texts]),
+            Scale.of(far, scores),
+        )
+
+    def _distance_within(self, look: Look) -> Tensor:
+        """Distance of each patch to the picture's own patches that are not near it, (gh, gw)."""
+        near = neighbours(look.grid, self.settings.apart).to(look.dense.device)
+        if near.all(1).any():
+            raise InputError(
+                f"a grid of {look.grid} patches is too small to measure what is normal on one "
+                "picture: give two or more, or a larger short_side"
+            )
+        found = []
+        for rows in self.memory_rows(look):
+            unit = F.normalize(rows, dim=1)
+            similarity = (unit @ unit.T).masked_fill(near, -1.0)
+            found.append(half_distance(similarity.amax(1)))
+        return torch.stack(found).mean(0).view(look.grid)
+
+
+def neighbours(grid: Size, apart: int) -> Tensor:
+    """(N, N) bool: patches less than `apart` rows and columns from each other."""
+    y, x = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    y, x = y.flatten(), x.flatten()
+    return ((y[:, None] - y).abs() < apart) & ((x[:, None] - x).abs() < apart)
+
+
+def build(
+    backbone: CLIPBackbone,
+    products: str | Mapping[str, str],
+    *,
+    shots: int = 0,
+    batch_size: int = 8,
+    threshold: float | None = None,
+    weights: str | None = None,
+) -> WordsMemoryInspector:
+    """Catalogue entry: the settings that the checkpoint recommends."""
+    advice = backbone.recommended
+    protocol = WordsMemoryProtocol(
+        block=advice.block,
+        layers=advice.memory_layers,
+        short_side=advice.memory_short_side if shots else advice.words_short_side,
+        class_token=advice.class_token_share,
+    )
+    return WordsMemoryInspector(
+        backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
+    )

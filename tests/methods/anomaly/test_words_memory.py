@@ -1,0 +1,103 @@
+"""Words and memory on one scale: what is normal, laws, limits of the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dense.errors import InputError
+from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
+from dense.methods.anomaly.words_memory import (
+    Scale,
+    WordsMemoryInspector,
+    WordsMemoryProtocol,
+    neighbours,
+)
+from dense.structures import Sample
+from tests.helpers import photo, tiny_backbone
+
+SMALL = {"layers": (-2,), "short_side": 64, "top": 0.05}
+
+
+def samples(*seeds: int) -> list[Sample]:
+    return [Sample(photo(40, 56, seed), Path(f"{seed}.png")) for seed in seeds]
+
+
+def make(backbone=None, **more) -> WordsMemoryInspector:  # type: ignore[no-untyped-def]
+    protocol = WordsMemoryProtocol(**{**SMALL, **more})
+    return WordsMemoryInspector(backbone or tiny_backbone(), "nut", protocol=protocol)
+
+
+def test_scale_by_hand() -> None:
+    scale = Scale.of([torch.tensor([[0.0, 2.0]]), torch.tensor([[4.0, 6.0]])], [2.0, 6.0])
+    assert (scale.mean, scale.score) == (3.0, 4.0)
+    assert scale.spread == pytest.approx(5**0.5)
+    patch_map, score = scale.deviations(torch.tensor([[3.0, 8.0]]), 9.0)
+    torch.testing.assert_close(patch_map, torch.tensor([[0.0, 5**0.5]]))
+    assert score == pytest.approx(5**0.5)
+
+
+@pytest.mark.parametrize("words", [0.0, 1.0])
+def test_weights_at_their_limits_rank_like_one_part_alone(words: float) -> None:
+    backbone, support, probes = tiny_backbone(), samples(0, 1), samples(7, 8)
+    fused = make(backbone, map_words=words, score_words=words).fit(support)
+    alone = PatchInspector(backbone, "nut", protocol=PatchProtocol(**SMALL, temperature=1.0))
+    if words == 0.0:
+        alone.fit(support)
+    for left, right in zip(fused.predict(probes), alone.predict(probes), strict=True):
+        pair = (left.anomaly_map.ravel(), right.anomaly_map.ravel())
+        assert np.corrcoef(*pair)[0, 1] > 0.999
+
+
+def test_the_support_left_out_of_its_own_memory_is_at_zero() -> None:
+    """Three pictures: on average over patches each is as normal as the others make it."""
+    inspector = make(map_words=0.0, score_words=0.0).fit(samples(0, 1, 2))
+    with torch.inference_mode():
+        looks = list(inspector.look(samples(0, 1, 2)))
+        far = [inspector.distance(look, without=f"{n}.png") for n, look in enumerate(looks)]
+    scale = inspector._scales[""][1]
+    assert torch.stack(far).mean().item() == pytest.approx(scale.mean, abs=1e-6)
+    assert torch.stack(far).std(correction=0).item() == pytest.approx(scale.spread, abs=1e-6)
+
+
+def test_results_do_not_depend_on_what_is_tested_beside() -> None:
+    inspector = make().fit(samples(0, 1))
+    alone = inspector.predict(samples(7))[0]
+    beside = inspector.predict(samples(7, 8, 9))[0]
+    assert alone.score == pytest.approx(beside.score, abs=1e-4)
+
+
+def test_one_picture_measures_itself_apart() -> None:
+    inspector = make().fit(samples(0))
+    result = inspector.predict(samples(9))[0]
+    assert np.isfinite(result.anomaly_map).all() and np.isfinite(result.score)
+    assert inspector.describe()["method"] == "words and memory"
+
+
+def test_without_support_it_is_words_alone() -> None:
+    backbone, probe = tiny_backbone(), samples(3)
+    words = PatchInspector(backbone, "nut", protocol=PatchProtocol(**SMALL)).predict(probe)[0]
+    assert make(backbone).predict(probe)[0].score == pytest.approx(words.score)
+
+
+def test_neighbours_by_hand() -> None:
+    near = neighbours((3, 3), 2)
+    assert near[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
+    assert near[4].all() and neighbours((1, 4), 1).equal(torch.eye(4, dtype=torch.bool))
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="map_words and score_words must lie"):
+        make(map_words=1.5)
+    inspector = make().fit(samples(0, 1))
+    with pytest.raises(InputError, match="instead of add"):
+        inspector.add(samples(2))
+    with pytest.raises(InputError, match="cannot forget one picture"):
+        inspector.remove("0.png")
+    with pytest.raises(InputError, match="cannot load a memory file"):
+        inspector.load_memory(tmp_path / "m")
+    with pytest.raises(InputError, match="too small to measure"):
+        make(apart=9).fit(samples(0))
