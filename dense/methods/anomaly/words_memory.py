@@ -8,7 +8,7 @@ taken from the pictures under test, and one weight means the same for every mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -32,14 +32,21 @@ class WordsMemoryProtocol(PatchProtocol):
     """Settings of `WordsMemoryInspector`.
 
     Attributes:
+        rotations: Support pictures are turned only if that pays, see `turn_gain`.
+        turn_gain: Turned copies stay in the memory if they bring the support pictures, each left
+            out once, nearer to it than this share of the distance without them: parts that lie
+            any way round do, oriented ones and most textures do not. One picture alone cannot
+            tell and is turned.
         map_words: Weight of the words in the map, in [0, 1]; the memory has the rest.
         score_words: Weight of the words in the image score.
         apart: With one support picture its own patches stand in for others; those nearer than
             this many patches are left out.
     """
 
-    map_words: float = 0.25
-    score_words: float = 0.25
+    rotations: int = 8
+    turn_gain: float = 0.85
+    map_words: float = 0.35
+    score_words: float = 0.35
     apart: int = 2
 
     def __post_init__(self) -> None:
@@ -49,6 +56,8 @@ class WordsMemoryProtocol(PatchProtocol):
                 "map_words and score_words must lie in [0, 1] and apart be at least 1, got "
                 f"{self.map_words}, {self.score_words} and {self.apart}"
             )
+        if not 0 <= self.turn_gain <= 1:
+            raise InputError(f"turn_gain must lie in [0, 1], got {self.turn_gain}")
 
 
 @dataclass(frozen=True)
@@ -111,16 +120,17 @@ class WordsMemoryInspector(PatchInspector):
                 "words-memory measures its scales on all normal pictures together: call fit with "
                 "the old and the new ones instead of add"
             )
-        upright: list[Lesson] = []
-
-        def listened() -> Iterator[Lesson]:
-            for lesson in lessons:
-                if lesson.turn == 0:
-                    upright.append(lesson)
-                yield lesson
-
-        super().remember(category, listened())
+        lessons = list(lessons)
+        upright = [lesson for lesson in lessons if lesson.turn == 0]
+        super().remember(category, lessons)
         self._scales[category] = self._measure(upright)
+        if len(upright) == len(lessons) or len({lesson.image for lesson in upright}) == 1:
+            return
+        turned, by_turned = self._memories.pop(category), self._scales[category]
+        super().remember(category, upright)
+        self._scales[category] = self._measure(upright)
+        if by_turned[1].mean <= self.settings.turn_gain * self._scales[category][1].mean:
+            self._memories[category], self._scales[category] = turned, by_turned
 
     def score(self, look: Look) -> tuple[Tensor, float]:
         """Map and score in standard deviations; words alone where there is no memory."""
@@ -154,6 +164,7 @@ class WordsMemoryInspector(PatchInspector):
         return {
             **super().describe(),
             "method": "words and memory" if self._memories else "patch words",
+            "turn_gain": settings.turn_gain,
             "map_words": settings.map_words,
             "score_words": settings.score_words,
         }

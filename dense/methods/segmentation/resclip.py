@@ -114,11 +114,12 @@ def feedback_links(labels: Tensor, std: float) -> Tensor:
         (B, N, N) float32.
     """
     grid: Size = (labels.shape[1], labels.shape[2])
-    flat, count = labels.flatten(1), grid[0] * grid[1]
+    count = grid[0] * grid[1]
+    flat = labels.flatten(1)
     same = (flat[:, :, None] == flat[:, None]).float()
     steps = _steps(grid, labels.device)
-    decay = torch.exp(-steps / max(1, max(grid) - 1))
-    links = torch.where(_straight_paths(flat, grid, steps), same, same * decay)
+    decay = _by_patch(torch.exp(-steps.float() / max(1, max(grid) - 1)))
+    links = torch.where(_by_patch(_straight_paths(labels, steps)), same, same * decay)
     length = min(count, int(6 * std + 1)) | 1
     offset = torch.arange(length, device=labels.device) - length // 2
     kernel = torch.exp(-(offset**2) / (2 * std**2))
@@ -127,29 +128,34 @@ def feedback_links(labels: Tensor, std: float) -> Tensor:
     return blurred / (blurred.sum(-1, keepdim=True) + 1e-8)
 
 
+def _by_patch(pairs: Tensor) -> Tensor:
+    """(..., gh, gh, gw, gw), rows and columns of two patches, → (..., N, N)."""
+    return pairs.transpose(-3, -2).flatten(-4, -3).flatten(-2)
+
+
 def _steps(grid: Size, device: torch.device) -> Tensor:
-    """(N, N) larger of the row and column distances of two patches."""
-    y, x = (torch.arange(side, device=device) for side in grid)
+    """(gh, gh, gw, gw) int16, larger of the row and column distances of two patches."""
+    y, x = (torch.arange(side, device=device, dtype=torch.int16) for side in grid)
     rows, columns = (y[:, None] - y).abs(), (x[:, None] - x).abs()
-    far = torch.maximum(rows[:, None, :, None], columns[None, :, None])
-    return far.reshape(grid[0] * grid[1], -1).float()
+    return torch.maximum(rows[:, :, None, None], columns)
 
 
-def _straight_paths(flat: Tensor, grid: Size, steps: Tensor) -> Tensor:
-    """(B, N, N) bool: all patches met on the way share the first one's class.
+def _straight_paths(labels: Tensor, steps: Tensor) -> Tensor:
+    """(B, gh, gh, gw, gw) bool: all patches met on the way share the first one's class.
 
     The way is sampled at fractions of the grid's longest side, and only as many samples as there
     are steps between the two patches are looked at (so the authors' code: for near patches it
-    covers the beginning of the way). flat (B, N) classes.
+    covers the beginning of the way). labels (B, gh, gw), steps from `_steps`.
     """
-    y, x = (torch.arange(side, device=flat.device) for side in grid)
-    open_way = torch.ones(len(flat), *steps.shape, dtype=torch.bool, device=flat.device)
-    longest = max(grid) - 1
-    for number, t in enumerate(torch.linspace(0, 1, longest + 1, device=flat.device)):
+    narrow = labels.to(torch.int16)  # a quarter of the memory to walk through
+    first = narrow[:, :, None, :, None]
+    y, x = (torch.arange(side, device=labels.device) for side in labels.shape[1:])
+    longest = max(labels.shape[1:]) - 1
+    open_way = torch.ones(len(labels), *steps.shape, dtype=torch.bool, device=labels.device)
+    for number, t in enumerate(torch.linspace(0, 1, longest + 1, device=labels.device)):
         rows, columns = ((p[:, None] * (1 - t) + p * t).round().long() for p in (y, x))
-        place = (rows[:, None, :, None] * grid[1] + columns[None, :, None]).reshape(steps.shape)
-        met = flat[:, place] == flat[:, :, None]
-        open_way &= met | (number > steps)
+        met = narrow[:, :, columns].flatten(2)[:, rows].view(open_way.shape)  # whole rows at once
+        open_way &= (met == first) | (steps < number)
     return open_way
 
 

@@ -19,7 +19,7 @@ from dense.methods.anomaly.words_memory import (
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 
-SMALL = {"layers": (-2,), "short_side": 64, "top": 0.05}
+SMALL = {"layers": (-2,), "short_side": 64, "top": 0.05, "rotations": 1}
 
 
 def samples(*seeds: int) -> list[Sample]:
@@ -70,6 +70,22 @@ def test_results_do_not_depend_on_what_is_tested_beside() -> None:
     assert alone.score == pytest.approx(beside.score, abs=1e-4)
 
 
+@pytest.mark.parametrize("lies_any_way", [False, True])
+def test_turned_copies_stay_only_where_they_bring_normal_pictures_nearer(
+    lies_any_way: bool,
+) -> None:
+    part = photo(64, 64, 3)
+    turned = [np.rot90(part, turn if lies_any_way else 0).copy() for turn in range(3)]
+    support = [Sample(image, Path(f"{n}.png")) for n, image in enumerate(turned)]
+    inspector = make(rotations=4).fit(support)
+    rows = len(inspector.memory()[0])
+    assert rows == 3 * 64 * (4 if lies_any_way else 1)
+
+
+def test_one_picture_keeps_its_turned_copies() -> None:
+    assert len(make(rotations=4).fit(samples(0)).memory()[0]) == 4 * 8 * 11
+
+
 def test_one_picture_measures_itself_apart() -> None:
     inspector = make().fit(samples(0))
     result = inspector.predict(samples(9))[0]
@@ -101,3 +117,5 @@ def test_refusals(tmp_path: Path) -> None:
         inspector.load_memory(tmp_path / "m")
     with pytest.raises(InputError, match="too small to measure"):
         make(apart=9).fit(samples(0))
+    with pytest.raises(InputError, match="turn_gain must lie"):
+        make(turn_gain=1.5)
