@@ -37,7 +37,11 @@ def add_parser(actions: common.Subparsers) -> None:
     parser.add_argument("--shots", nargs="+", type=int, default=[0, 1, 2, 4], metavar="K")
     parser.add_argument("--seeds", type=int, default=3, help="support choices (default: 3)")
     parser.add_argument(
-        "--windows", action="store_true", help="inspection by windows, too: ten times the work"
+        "--methods",
+        nargs="+",
+        default=["words-memory"],
+        metavar="NAME",
+        help="of inspection, see `dense methods` (default: words-memory)",
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
@@ -74,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         sources,
         shots=arguments.shots,
         seeds=arguments.seeds,
-        windows=arguments.windows,
+        methods=arguments.methods,
         progress=lambda line: print(line, file=sys.stderr),
     )
     table = to_markdown(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from dense.classifier import build_text_classifier
 from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
 from dense.errors import InputError
 from dense.evaluation.classification import classify_boxes, classify_pictures, read_labelled
-from dense.evaluation.inspection import Inspector, inspect_category
+from dense.evaluation.inspection import CategoryData, Inspector, measure
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
-from dense.methods.anomaly.patch import PatchInspector, recommended_protocol
-from dense.methods.anomaly.winclip import WinCLIPInspector
+from dense.methods.catalog import find_method
 from dense.methods.segmentation.protocol import WHOLE
+from dense.metrics.intervals import auroc_interval, wilson_interval
 from dense.prompts import readable_name
 
 MANY_CLASSES = 200
@@ -49,7 +50,18 @@ class CardSources:
 
 @dataclass(frozen=True)
 class CardRow:
-    """One figure of the card; `spread` is the standard deviation over seeds."""
+    """One figure of the card.
+
+    Attributes:
+        task: Kind of ability.
+        data: Name of the test set.
+        setting: What changes the number.
+        metric: Name; rates in percent.
+        value: The figure; the mean if there are several seeds.
+        spread: Sample standard deviation over seeds.
+        interval: 95 % confidence, from the number of test pictures alone.
+        count: Test pictures.
+    """
 
     task: str
     data: str
@@ -58,6 +70,7 @@ class CardRow:
     value: float
     spread: float | None = None
     count: int = 0
+    interval: tuple[float, float] | None = None
 
 
 def make_card(
@@ -67,7 +80,7 @@ def make_card(
     shots: Sequence[int] = (0, 1, 2, 4),
     seeds: int = 3,
     short_side: int | None = None,
-    windows: bool = False,
+    methods: Sequence[str] = ("words-memory",),
     progress: Progress = lambda _: None,
 ) -> list[CardRow]:
     """Measure a checkpoint on everything the sources offer.
@@ -79,7 +92,7 @@ def make_card(
         seeds: Support choices 0 … seeds − 1; their mean and standard deviation are given.
         short_side: Input short side for segmentation and regions; what the checkpoint recommends
             if ``None``.
-        windows: Measure inspection by windows (WinCLIP) too: about ten times the work.
+        methods: Inspection methods by name, see `dense.methods.catalog`.
         progress: Called with a line before each step.
 
     Raises:
@@ -101,9 +114,12 @@ def make_card(
             for count in shots:
                 progress(f"inspection: {category}, {count} shots")
                 words = sources.products.get(category, category.replace("_", " "))
-                builders = _inspectors(backbone, category, words, count, windows)
-                for name, build in builders.items():
-                    rows += _inspection(name, build, str(source), category, count, seeds)
+                for name in methods:
+                    method = find_method(name, "inspect")
+                    if method.few_shot if count else method.zero_shot:
+                        build = partial(method.builder(), backbone, {category: words}, shots=count)
+                        data = CategoryData(source, category)
+                        rows += _inspection(name, build, data, count, seeds)
     if len(rows) == 1:
         raise InputError(
             "the card needs data: name at least one of --classification, --segmentation, "
@@ -164,33 +180,44 @@ def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[Card
     return _rows("regions", source.name, setting, scores, ("top1", "mean_top1", "ece"))
 
 
-def _inspectors(
-    backbone: CLIPBackbone, category: str, words: str, shots: int, windows: bool
-) -> dict[str, Callable[[], Inspector]]:
-    protocol = recommended_protocol(backbone.recommended, with_support=shots > 0)
-    product = {category: words}
-    inspectors: dict[str, Callable[[], Inspector]] = {
-        "patches": lambda: PatchInspector(backbone, product, protocol=protocol)
-    }
-    if windows:
-        inspectors["windows"] = lambda: WinCLIPInspector(backbone, product)
-    return inspectors
-
-
 def _inspection(
-    name: str, build: Callable[[], Inspector], root: str, category: str, shots: int, seeds: int
+    name: str, build: Callable[[], Inspector], data: CategoryData, shots: int, seeds: int
 ) -> list[CardRow]:
-    scores = [
-        inspect_category(build(), root, category, shots=shots, seed=seed)
-        for seed in range(seeds if shots else 1)
-    ]
+    metrics, runs, labels = [], [], []
+    for seed in range(seeds if shots else 1):
+        seen: list[tuple[float, int]] = []
+        found = measure(
+            build(),
+            data,
+            shots=shots,
+            seed=seed,
+            seen=lambda sample, result, seen=seen: seen.append(
+                (result.score, int(sample.label or 0))
+            ),
+        )
+        metrics.append(found.metrics)
+        runs.append([score for score, _ in seen])
+        labels = [label for _, label in seen]
     rows = []
+    low, high = auroc_interval(runs, labels)
     for metric in ("image_auroc", "pixel_auroc", "aupro"):
-        values = np.array([score[metric] for score in scores])
+        values = np.array([score[metric] for score in metrics])
         if not np.isnan(values).all():
-            spread = float(values.std()) if shots else None
+            spread = float(values.std(ddof=1)) if len(values) > 1 else None
+            interval = (100 * low, 100 * high) if metric == "image_auroc" else None
             setting, value = f"{name}, {shots}-shot", float(values.mean())
-            rows.append(CardRow("inspection", category, setting, metric, value, spread))
+            rows.append(
+                CardRow(
+                    "inspection",
+                    data.category,
+                    setting,
+                    metric,
+                    value,
+                    spread,
+                    len(labels),
+                    interval,
+                )
+            )
     return rows
 
 
@@ -198,15 +225,24 @@ def _rows(
     task: str, data: str, setting: str, scores: dict[str, float], metrics: Sequence[str]
 ) -> list[CardRow]:
     count = int(scores.get("count", 0))
-    return [CardRow(task, data, setting, m, scores[m], count=count) for m in metrics]
+    rows = []
+    for metric in metrics:
+        value, interval = scores[metric], None
+        if metric.startswith("top") and count:
+            low, high = wilson_interval(value / 100, count)
+            interval = (100 * low, 100 * high)
+        rows.append(CardRow(task, data, setting, metric, value, count=count, interval=interval))
+    return rows
 
 
 def to_markdown(rows: Sequence[CardRow]) -> str:
     """The card as a Markdown table."""
-    lines = ["| task | data | setting | metric | value |", "|---|---|---|---|---|"]
+    lines = ["| task | data | setting | metric | value | 95 % |", "|---|---|---|---|---|---|"]
     for row in rows:
         digits = 3 if row.metric == "seconds" else 1
         spread = "" if row.spread is None else f" ± {row.spread:.{digits}f}"
         value = f"{row.value:.{digits}f}{spread}"
-        lines.append(f"| {row.task} | {row.data} | {row.setting} | {row.metric} | {value} |")
+        sure = "" if row.interval is None else f"{row.interval[0]:.1f} – {row.interval[1]:.1f}"
+        cells = (row.task, row.data, row.setting, row.metric, value, sure)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -162,7 +162,7 @@ def test_the_whole_card_has_every_task(tmp_path: Path, labelled: Path) -> None:
         shots=(0, 1),
         seeds=2,
         short_side=32,
-        windows=True,
+        methods=["patch", "patchcore"],
         progress=lines.append,
     )
     assert {row.task for row in rows} == {
@@ -173,8 +173,12 @@ def test_the_whole_card_has_every_task(tmp_path: Path, labelled: Path) -> None:
         "inspection",
     }
     assert {row.setting for row in rows if row.task == "inspection"} == {
-        f"{way}, {shots}-shot" for way in ("patches", "windows") for shots in (0, 1)
+        "patch, 0-shot",
+        "patch, 1-shot",
+        "patchcore, 1-shot",
     }
+    for row in rows:
+        assert row.interval is None or row.interval[0] <= row.value <= row.interval[1]
     assert len(lines) == 5
     assert all(0 <= row.value <= 100 for row in rows)
 
@@ -185,8 +189,9 @@ def test_a_card_without_data_is_refused() -> None:
 
 
 def test_markdown_of_a_row() -> None:
-    rows = [CardRow("inspection", "nut", "patches, 4-shot", "image_auroc", 91.26, 1.04)]
-    assert "| inspection | nut | patches, 4-shot | image_auroc | 91.3 ± 1.0 |" in to_markdown(rows)
+    row = CardRow("inspection", "nut", "patch, 4-shot", "image_auroc", 91.26, 1.04, 9, (85, 95.14))
+    expected = "| inspection | nut | patch, 4-shot | image_auroc | 91.3 ± 1.0 | 85.0 – 95.1 |"
+    assert expected in to_markdown([row])
 
 
 def test_command_writes_the_card(
