@@ -1,7 +1,8 @@
-"""Segment one picture by words, or inspect one, in a few lines over the library.
+"""Segment one picture by words, find objects in it, or inspect one, in a few lines.
 
 Examples:
     python demo/image_demo.py photo.jpg --classes "cat" "wooden table" --out cat.png
+    python demo/image_demo.py photo.jpg --detect "cat" "wooden table" --out boxes.png
     python demo/image_demo.py part.jpg --product "metal nut" --support good/ --out nut.png
 """
 
@@ -16,7 +17,7 @@ from dense.cli import common
 from dense.errors import DenseError, InputError
 from dense.images import read_image, write_image
 from dense.structures import Sample
-from dense.visualize import draw_anomaly, draw_segmentation, side_by_side
+from dense.visualize import draw_anomaly, draw_detections, draw_segmentation, side_by_side
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -24,6 +25,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Segment or inspect one picture.")
     parser.add_argument("image", type=Path)
     parser.add_argument("--classes", nargs="+", metavar="WORDS", help="segment by these words")
+    parser.add_argument("--detect", nargs="+", metavar="WORDS", help="find objects by these words")
     parser.add_argument("--product", metavar="WORDS", help="inspect a picture of this product")
     parser.add_argument("--support", metavar="DIR", help="normal pictures of the product")
     parser.add_argument("--out", type=Path, default=Path("out/image_demo.png"), metavar="FILE")
@@ -35,8 +37,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo and return the exit code."""
     arguments = parse(argv)
     try:
-        if bool(arguments.classes) == bool(arguments.product):
-            raise InputError("give either --classes (segment) or --product (inspect)")
+        if sum(map(bool, (arguments.classes, arguments.detect, arguments.product))) != 1:
+            raise InputError(
+                "give one of --classes (segment), --detect (objects) and --product (inspect)"
+            )
         image = read_image(arguments.image)
         backbone = apps.load_backbone(common.model_options(arguments))
         sample = Sample(image, arguments.image)
@@ -44,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
             segmentor = apps.make_segmentor(backbone, arguments.classes)
             result = segmentor.predict([sample])[0]
             picture = draw_segmentation(image, result)
+        elif arguments.detect:
+            found = apps.make_detector(backbone, arguments.detect).predict([sample])[0]
+            picture = draw_detections(image, found)
         else:
             support = apps.read_support(arguments.support) if arguments.support else None
             inspector = apps.make_inspector(backbone, arguments.product, support=support)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from dense.errors import InputError
 from dense.heads.pixel import class_probabilities
 from dense.structures import SegmentationResult, Size, TextClassifier
 
@@ -119,29 +121,67 @@ def segment_map(
     confidence = np.empty(size, np.float32)
     undecided = undecided_index(classifier.num_classes)
     below = undecided if classifier.background is None else classifier.background
-    strip = max(1, STRIP_BYTES // (4 * scores.shape[0] * size[1]))
-    for start in range(0, size[0], strip):
-        rows = torch.arange(start, min(start + strip, size[0]), device=scores.device)
-        probability, index = decide(_resize_rows(scores, rows, size))
+    for rows, columns in _tiles(size, len(scores)):
+        probability, index = decide(_resize_tile(scores, rows, columns, size))
         index[probability < bound] = below
-        class_map[start : start + len(rows)] = index.cpu().numpy()
-        confidence[start : start + len(rows)] = probability.cpu().numpy()
-    counts = np.bincount(class_map.ravel(), minlength=undecided + 1)[: classifier.num_classes]
-    return SegmentationResult(
-        class_map,
-        classifier.class_names,
-        confidence,
-        (counts / class_map.size).astype(np.float32),
-    )
+        place = (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+        class_map[place] = index.cpu().numpy()
+        confidence[place] = probability.cpu().numpy()
+    shares = _shares(class_map, classifier.num_classes)
+    return SegmentationResult(class_map, classifier.class_names, confidence, shares)
 
 
-def _resize_rows(grid_map: Tensor, rows: Tensor, size: Size) -> Tensor:
-    """Rows of the bilinear resize of (P, gh, gw) to (H, W). → (P, len(rows), W)."""
-    gh = grid_map.shape[1]
-    source = ((rows + 0.5) * (gh / size[0]) - 0.5).clamp(0, gh - 1)
-    above = source.floor().long()
-    below = (above + 1).clamp(max=gh - 1)
-    weight = (source - above).view(1, -1, 1).to(grid_map.dtype)
-    part = grid_map[:, above] * (1 - weight) + grid_map[:, below] * weight
-    wide = F.interpolate(part[None], (len(rows), size[1]), mode="bilinear", align_corners=False)
-    return wide[0]
+def abstain(result: SegmentationResult, below: float) -> SegmentationResult:
+    """The same with pixels whose confidence is below a probability undecided.
+
+    Unlike a threshold, which sends them to the background, it leaves no class to unsure pixels.
+
+    Raises:
+        InputError: If the bound is no probability, or the result has no confidence.
+    """
+    if not 0 <= below <= 1:
+        raise InputError(f"the bound of abstention is a probability in [0, 1], got {below:g}")
+    if result.confidence is None:
+        raise InputError("abstention needs a result with a confidence for every pixel")
+    classes = len(result.class_names)
+    unsure = result.confidence < below
+    class_map = np.where(unsure, undecided_index(classes), result.class_map)
+    return replace(result, class_map=class_map, scores=_shares(class_map, classes))
+
+
+def _shares(class_map: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """(K,) share of the picture that each class takes."""
+    counts = np.bincount(class_map.ravel(), minlength=undecided_index(classes) + 1)[:classes]
+    return (counts / class_map.size).astype(np.float32)
+
+
+def _tiles(size: Size, channels: int) -> Iterator[tuple[range, range]]:
+    """Strips of rows within `STRIP_BYTES`; where one row is too much, pieces of it."""
+    pixels = max(1, STRIP_BYTES // (4 * channels))
+    height, width = max(1, pixels // size[1]), min(size[1], pixels)
+    for y in range(0, size[0], height):
+        for x in range(0, size[1], width):
+            yield range(y, min(y + height, size[0])), range(x, min(x + width, size[1]))
+
+
+def _resize_tile(grid_map: Tensor, rows: range, columns: range, size: Size) -> Tensor:
+    """A tile of the bilinear resize of (P, gh, gw) to (H, W). → (P, len(rows), len(columns))."""
+    part = _sample(grid_map, rows, size[0], 1)
+    if len(columns) < size[1]:
+        return _sample(part, columns, size[1], 2)
+    shape = (len(rows), size[1])
+    return F.interpolate(part[None], shape, mode="bilinear", align_corners=False)[0]
+
+
+def _sample(grid_map: Tensor, places: range, size: int, axis: int) -> Tensor:
+    """Places of the linear resize of one axis to `size`, half-pixel centres."""
+    cells = grid_map.shape[axis]
+    wanted = torch.arange(places.start, places.stop, device=grid_map.device)
+    source = ((wanted + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)
+    low = source.floor().long()
+    high = (low + 1).clamp(max=cells - 1)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    weight = (source - low).view(shape).to(grid_map.dtype)
+    near, far = grid_map.index_select(axis, low), grid_map.index_select(axis, high)
+    return near * (1 - weight) + far * weight

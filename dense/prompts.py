@@ -148,6 +148,25 @@ class ClassList:
         return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
+def separator_warning(classes: Sequence[str]) -> str | None:
+    """A sentence with the counts if synonyms seem to stand apart by something else than semicolons.
+
+    Class files of this field separate them by ``", "`` or by ``"; "``; read by the other rule, a
+    class silently becomes one long phrase.
+    """
+    marks = {"semicolons": ";", "commas": ",", "tabs": "\t", "bars": "|"}
+    counts = {name: sum(mark in entry for entry in classes) for name, mark in marks.items()}
+    other = max(list(marks)[1:], key=lambda name: counts[name])
+    if counts["semicolons"] or not counts[other]:
+        return None
+    entry = next(entry for entry in classes if marks[other] in entry)
+    return (
+        f"{counts[other]} of {len(classes)} class entries hold {other} and none a semicolon: "
+        f"{entry.strip()!r} is taken as one name; synonyms are separated by semicolons, "
+        'e.g. "sofa; couch"'
+    )
+
+
 def make_class_list(classes: Iterable[str], background: Sequence[str] = ()) -> ClassList:
     """Build a class list from entries such as ``"sofa; couch"`` (synonyms after semicolons).
 

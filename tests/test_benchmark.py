@@ -53,6 +53,12 @@ def test_quick_measurements_of_models() -> None:
     assert all(0.02 < row.ratio < 50 for row in measured)
 
 
+def test_quick_measurements_of_regions() -> None:
+    pooling, step = run(quick=True, only=["regions"])
+    assert pooling.ratio > 0 and "1000 boxes" in pooling.name
+    assert 0.2 < step.ratio < 20 and "crops" in step.note
+
+
 def test_memory_runs_in_its_own_process() -> None:
     """A large parent must not count: Linux hands its `ru_maxrss` down."""
     ballast = torch.ones(200, 1024, 1024)

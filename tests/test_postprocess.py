@@ -6,13 +6,15 @@ import torch
 from torch.nn import functional as F
 
 from dense import postprocess
+from dense.errors import InputError
 from dense.postprocess import (
+    abstain,
     label_free_threshold,
     refine_scores,
     segment_map,
     undecided_index,
 )
-from dense.structures import TextClassifier
+from dense.structures import SegmentationResult, TextClassifier
 
 
 def classifier(classes: int, **options: object) -> TextClassifier:
@@ -88,6 +90,24 @@ def test_a_thousand_classes_stay_within_the_strip(monkeypatch: pytest.MonkeyPatc
     assert 0 < largest <= 1 << 20
 
 
+def test_a_row_of_thousands_of_classes_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = torch.rand(300, 3, 5, generator=torch.manual_seed(0))
+    whole = segment_map(scores, (20, 64), classifier(300))
+    sizes = []
+    original = postprocess.class_probabilities
+
+    def spy(logits: torch.Tensor, vocabulary: TextClassifier) -> torch.Tensor:
+        sizes.append(4 * logits.numel())
+        return original(logits, vocabulary)
+
+    monkeypatch.setattr(postprocess, "class_probabilities", spy)
+    monkeypatch.setattr(postprocess, "STRIP_BYTES", 4 * 300 * 20)
+    tiles = segment_map(scores, (20, 64), classifier(300))
+    assert max(sizes) <= 4 * 300 * 20
+    np.testing.assert_allclose(tiles.confidence, whole.confidence, atol=1e-5)
+    assert (tiles.class_map == whole.class_map).mean() > 0.999
+
+
 # --- label-free threshold and refinement ---------------------------------------------------------
 
 
@@ -144,3 +164,25 @@ def test_refinement_of_many_classes_is_smaller(monkeypatch: pytest.MonkeyPatch) 
     picture = np.zeros((64, 80, 3), np.uint8)
     got = refine_scores(torch.rand(100, 4, 5), (64, 80), classifier(100), picture, [])
     assert got.shape == (100, 16, 20)
+
+
+# --- abstention ----------------------------------------------------------------------------------
+
+
+def test_abstention_by_hand() -> None:
+    sure = SegmentationResult(
+        np.array([[0, 1], [1, 0]]), ("a", "b"), np.array([[0.9, 0.4], [0.5, 0.2]], np.float32)
+    )
+    got = abstain(sure, 0.5)
+    assert got.class_map.tolist() == [[0, 255], [1, 255]]
+    assert got.scores.tolist() == [0.25, 0.25]
+    assert sure.class_map.tolist() == [[0, 1], [1, 0]]
+    assert (abstain(sure, 0.0).class_map == sure.class_map).all()
+
+
+def test_abstention_refuses_what_it_cannot_use() -> None:
+    blank = np.zeros((1, 1), np.int64)
+    with pytest.raises(InputError, match=r"a probability in \[0, 1\], got 2"):
+        abstain(SegmentationResult(blank, ("a",), np.ones((1, 1), np.float32)), 2.0)
+    with pytest.raises(InputError, match="a confidence for every pixel"):
+        abstain(SegmentationResult(blank, ("a",)), 0.5)

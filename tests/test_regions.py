@@ -1,9 +1,19 @@
-"""Windows and crops as index arithmetic."""
+"""Windows, crops, boxes and masks as arithmetic."""
 
+import numpy as np
 import pytest
+import torch
 
 from dense.errors import InputError
-from dense.regions import sliding_starts, window_indices
+from dense.regions import (
+    align_boxes,
+    check_boxes,
+    pool_boxes,
+    pool_masks,
+    sliding_starts,
+    to_patches,
+    window_indices,
+)
 
 
 def test_windows_of_a_small_grid() -> None:
@@ -49,3 +59,69 @@ def test_crops_cover_everything() -> None:
         assert covered >= set(range(length))
         assert min(starts) == 0
         assert max(starts) == max(0, length - 12)
+
+
+BOXES = torch.tensor(
+    [[0.0, 0, 11, 7], [1.3, 2.2, 4.9, 3.1], [5, 5, 5.2, 5.9], [9.5, 6, 11, 7], [0, 0, 0.1, 7]]
+)
+
+
+@pytest.mark.parametrize("bins", [1, 3])
+def test_alignment_is_torchvisions(bins: int) -> None:
+    from torchvision.ops import roi_align
+
+    dense = torch.randn(5, 7, 11)
+    theirs = roi_align(dense[None], [BOXES], bins, 1.0, -1, True).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(align_boxes(dense, BOXES, bins), theirs)
+    if bins == 1:
+        torch.testing.assert_close(pool_boxes(dense, BOXES, at_once=2), theirs[:, 0])
+
+
+def test_a_constant_is_pooled_to_itself_and_halves_to_their_own() -> None:
+    dense = torch.full((1, 4, 8), 3.0)
+    torch.testing.assert_close(pool_boxes(dense, BOXES[1:2].clamp(max=4)), torch.tensor([[3.0]]))
+    dense[0, :, 4:] = 1.0
+    boxes = to_patches(torch.tensor([[0.0, 0, 40, 40], [0, 0, 80, 40]]), (40, 80), (4, 8))
+    torch.testing.assert_close(pool_boxes(dense, boxes), torch.tensor([[3.0], [2.0]]))
+
+
+def test_masks_weigh_patches_by_their_share() -> None:
+    dense = torch.tensor([[[1.0, 5.0]]])
+    masks = torch.zeros(3, 4, 8, dtype=torch.bool)
+    masks[0, :, :4] = True
+    masks[1, :2, :4] = masks[1, 0, 4:] = True  # 8 and 4 pixels
+    pooled = pool_masks(dense, masks, at_once=2)
+    torch.testing.assert_close(pooled, torch.tensor([[1.0], [(8 * 1 + 4 * 5) / 12], [0.0]]))
+
+
+def test_no_regions() -> None:
+    dense = torch.randn(5, 3, 3)
+    assert pool_boxes(dense, torch.zeros(0, 4)).shape == (0, 5)
+    assert pool_masks(dense, torch.zeros(0, 9, 9, dtype=torch.bool)).shape == (0, 5)
+    assert align_boxes(dense, torch.zeros(0, 4), 2).shape == (0, 4, 5)
+
+
+def test_boxes_are_cut_at_the_border() -> None:
+    found = check_boxes(np.array([[-5, 2, 50, 8]]), (10, 20), "a.png")
+    np.testing.assert_allclose(found, [[0, 2, 20, 8]])
+    assert check_boxes(np.zeros((0, 4)), (10, 20), "a.png").shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([30, 0, 40, 5], "lies outside the picture of 20 × 10"),
+        ([-9, 0, -1, 5], "lies outside"),
+        ([8, 0, 3, 5], "is inverted"),
+        ([3, 5, 3, 9], "is empty"),
+        ([3, float("nan"), 5, 9], "is not finite"),
+    ],
+)
+def test_bad_boxes(box: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=rf"box 2 of a\.png .*{message}"):
+        check_boxes(np.array([[0, 0, 5, 5], box]), (10, 20), "a.png")
+
+
+def test_boxes_of_another_shape() -> None:
+    with pytest.raises(InputError, match="rows of x0 y0 x1 y1"):
+        check_boxes(np.ones((2, 3)), (10, 20), "a.png")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dense.apps.files import Report
 from dense.apps.segment import hidden_classes
+from dense.methods.segmentation.temporal import TemporalSegmentor
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.structures import Sample
 from dense.video import FilmWriter, Frame, FrameReader
@@ -24,6 +25,7 @@ def segment_video(
     every: int = 1,
     limit: int | None = None,
     opacity: float = 0.5,
+    lag: float = 0.0,
     track: FrameTrack | None = None,
 ) -> Report:
     """Write an mp4 with overlay and legend; its speed is that of the source.
@@ -35,18 +37,27 @@ def segment_video(
         every: Segment one frame of this many.
         limit: Stop after this many segmented frames.
         opacity: Of the class colours.
+        lag: Mean delay of temporal smoothing in segmented frames, see `TemporalSegmentor`; 0
+            segments every frame alone.
         track: Wraps the loop in a progress bar.
 
     Raises:
-        InputError: If the source cannot be opened, has no frame, or `out` cannot be written.
+        InputError: If the lag is negative, the source cannot be opened, has no frame, or `out`
+            cannot be written.
     """
     reader = FrameReader(source, every=every, limit=limit)
     hidden = hidden_classes(segmentor)
     classes = range(segmentor.classifier.num_classes)
-    started = time.perf_counter()
+    smooth = TemporalSegmentor(segmentor, lag=lag)
+    started, last = time.perf_counter(), None
     with FilmWriter(out, rate=reader.rate / every) as film:
         for frame in track(reader, reader.expected, "segment") if track else reader:
-            result = segmentor.predict([Sample(frame.image)])[0]
+            sample = Sample(frame.image)
+            missed = 0 if last is None else (frame.index - last) // every - 1
+            last = frame.index
+            result = (
+                smooth.predict(sample, missed=missed) if lag else segmentor.predict([sample])[0]
+            )
             film.write(
                 draw_segmentation(
                     frame.image,
@@ -62,5 +73,7 @@ def segment_video(
         "out": str(out),
         "frames": film.count,
         "broken_frames": reader.broken,
+        "lag_frames": lag,
+        "lag_seconds": round(lag * every / reader.rate, 3),
         "seconds": round(time.perf_counter() - started, 2),
     }

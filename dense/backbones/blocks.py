@@ -67,6 +67,9 @@ class Block(Protocol):
     def attention_branch(self, heads: Tensor) -> Tensor:
         """Output projection (and layer scale) of attended heads (B, heads, T, d) → (B, T, C)."""
 
+    def normalise_hidden(self, x: Tensor) -> Tensor:
+        """The layer norm before the feed-forward branch. (B, T, C) → the same."""
+
     def feed_forward(self, x: Tensor) -> Tensor:
         """The feed-forward branch, without its residual."""
 
@@ -153,6 +156,9 @@ class _OpenClipBlock:
     def attention_branch(self, heads: Tensor) -> Tensor:
         return self.block.ls_1(_apply(self.block.attn.out_proj, _merge(heads)))
 
+    def normalise_hidden(self, x: Tensor) -> Tensor:
+        return self.block.ln_2(x)
+
     def feed_forward(self, x: Tensor) -> Tensor:
         mlp = self.block.mlp
         hidden = _hidden(mlp.c_fc, mlp.gelu, self.block.ln_2(x))
@@ -186,6 +192,9 @@ class _OpenClipCustomBlock:
         out = _apply(attn.out_proj, attn.ln_inner(_merge(heads)))
         return self.block.ls_1(self.block.ln_attn(out))
 
+    def normalise_hidden(self, x: Tensor) -> Tensor:
+        return self.block.ln_2(x)
+
     def feed_forward(self, x: Tensor) -> Tensor:
         mlp = self.block.mlp
         hidden = mlp.ln(_hidden(mlp.c_fc, mlp.gelu, self.block.ln_2(x)))
@@ -211,6 +220,9 @@ class _TimmBlock:
     def attention_branch(self, heads: Tensor) -> Tensor:
         attn = self.block.attn
         return self.block.ls1(_apply(attn.proj, attn.norm(_merge(heads))))
+
+    def normalise_hidden(self, x: Tensor) -> Tensor:
+        return self.block.norm2(x)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         mlp = self.block.mlp

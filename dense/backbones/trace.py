@@ -20,10 +20,13 @@ class Trace:
         entering: One (B, T, C) a block: what enters it, prefix tokens first. The output of block
             i is what enters block i + 1; the last block has not run.
         layout: Where the tokens stand.
+        images: (B, 3, h, w) the pictures, preprocessed, for methods that show them to a second
+            network.
     """
 
     entering: tuple[Tensor, ...]
     layout: TokenLayout
+    images: Tensor | None = None
 
     def patches(self, block: int) -> Tensor:
         """Patch tokens (B, N, C) that enter a block."""

@@ -103,7 +103,7 @@ class DenseViT(nn.Module):
         entering = [self.tower.embed(images)]
         for block in self.tower.blocks[:-1]:
             entering.append(self._run(block, entering[-1]))
-        return Trace(tuple(entering), layout)
+        return Trace(tuple(entering), layout, images)
 
     def pool(self, trace: Trace) -> Tensor:
         """Image features (B, D) in the joint space of what was traced, not normalised."""

@@ -151,6 +151,12 @@ def _linear(quick: bool) -> list[Row]:
     return measure_linear(quick)
 
 
+def _regions(quick: bool) -> list[Row]:
+    from dense.benchmark.regions import measure_regions
+
+    return measure_regions(quick)
+
+
 def _start_up(quick: bool) -> list[Row]:
     """`dense --help`, the whole process."""
     times = []
@@ -209,6 +215,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "forward": _forward,
     "windows": _windows,
     "linear": _linear,
+    "regions": _regions,
     "start-up": _start_up,
     "memory": _memory,
 }

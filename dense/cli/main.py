@@ -21,6 +21,7 @@ from dense.cli import (
     benchmark,
     compare,
     demo,
+    detect,
     evaluate,
     inspect,
     methods,
@@ -31,7 +32,19 @@ from dense.cli import (
 )
 from dense.errors import DenseError, unknown_name
 
-COMMANDS = (segment, inspect, reject, evaluate, compare, train, methods, models, benchmark, demo)
+COMMANDS = (
+    segment,
+    detect,
+    inspect,
+    reject,
+    evaluate,
+    compare,
+    train,
+    methods,
+    models,
+    benchmark,
+    demo,
+)
 _CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
 
 
@@ -52,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = Parser(
         prog="dense",
-        description="Segment photos by words and find defects, on CLIP patch features.",
+        description="Segment photos and find objects by words, find defects: on CLIP patches.",
         epilog='Start with: dense segment photo.jpg --classes "cat" "wooden table"',
     )
     parser.add_argument("--version", action="version", version=f"dense {__version__}")

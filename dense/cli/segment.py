@@ -8,6 +8,7 @@ from pathlib import Path
 from dense.cli import common
 
 ATTENTIONS = ("plain", "value", "qq", "kk", "vv", "qq+kk", "qq+kk+vv", "neighbourhood")
+EXPORTS = ("rgba", "rle", "polygons")
 REFINERS = ("pamr", "pamr-fine", "crf", "vote", "propagate")
 
 
@@ -46,10 +47,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "picture (default: 0)",
     )
     _add_method_options(parser)
-    parser.add_argument(
-        "--opacity", type=float, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/segment"), metavar="DIR")
+    _add_output_options(parser)
     common.add_json_option(parser)
     common.add_model_options(parser)
     parser.set_defaults(run=run)
@@ -86,6 +84,34 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("results")
+    group.add_argument("--out", type=Path, default=Path("out/segment"), metavar="DIR")
+    group.add_argument(
+        "--opacity", type=float, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
+    )
+    group.add_argument(
+        "--abstain",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="pixels less confident than this are left undecided (default: 0)",
+    )
+    group.add_argument(
+        "--confidence",
+        action="store_true",
+        help="also write NAME_confidence.png, 16 bits: 65535 is probability 1",
+    )
+    group.add_argument(
+        "--export",
+        nargs="+",
+        default=[],
+        metavar="FORM",
+        help="also write rgba (a cut-out of each class), rle (COCO run lengths, JSON) or polygons "
+        "(GeoJSON in pixels, with holes)",
+    )
+
+
 def probability(text: str) -> float | str:
     """Read a number, or ``otsu``."""
     return text if text == "otsu" else float(text)
@@ -93,7 +119,7 @@ def probability(text: str) -> float | str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from dense.errors import InputError
+    from dense.errors import InputError, unknown_name
     from dense.images import find_images
     from dense.outputs import check_writable
     from dense.prompts import make_class_list
@@ -102,11 +128,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.classes_file is not None:
         classes += common.read_words(arguments.classes_file)
     make_class_list(classes, arguments.background)
-    for name, value in (("threshold", arguments.threshold), ("opacity", arguments.opacity)):
+    for name in ("threshold", "opacity", "abstain"):
+        value = getattr(arguments, name)
         if value not in (None, "otsu") and not 0.0 <= value <= 1.0:
             raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
     if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
         raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
+    for name in arguments.export:
+        if name not in EXPORTS:
+            raise unknown_name("export", name, EXPORTS)
     paths = find_images(arguments.source)
     check_writable(arguments.out)
 
@@ -123,8 +153,11 @@ def run(arguments: argparse.Namespace) -> None:
         threshold=arguments.threshold,
         refine=arguments.refine,
     )
+    outputs = apps.SegmentOutputs(
+        arguments.opacity, arguments.abstain, arguments.confidence, arguments.export
+    )
     report = apps.segment_images(
-        segmentor, paths, arguments.out, opacity=arguments.opacity, track=common.track
+        segmentor, paths, arguments.out, outputs=outputs, track=common.track
     )
     common.save_json(arguments, report)
     _show(report, arguments.out)

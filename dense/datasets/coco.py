@@ -17,6 +17,7 @@ from dense.structures import Size
 _FORM = "COCO's images, annotations and categories"
 
 Rows: TypeAlias = Sequence[Mapping[str, object]]
+_Row: TypeAlias = tuple[list[float], int, object]
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,21 @@ class BoxRecord:
         size: (H, W) as in the JSON, ``None`` if it does not say.
         boxes: (R, 4) float32 xyxy in original pixels.
         labels: (R,) int64 class indices.
+        image_id: As in the JSON.
+        segments: (R,) the `segmentation` of each box as in the JSON, ``None`` where there is none.
     """
 
     file_name: str
     size: Size | None
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
+    image_id: int | str = 0
+    segments: tuple[object, ...] = ()
+
+
+def category_ids(path: Path) -> tuple[int, ...]:
+    """Category ids of a COCO-style JSON in the order of `read_coco`'s class indices."""
+    return tuple(sorted(_whole(row["id"]) for row in _lists(path)[2]))
 
 
 def read_coco(path: Path) -> tuple[tuple[str, ...], list[BoxRecord]]:
@@ -47,12 +57,13 @@ def read_coco(path: Path) -> tuple[tuple[str, ...], list[BoxRecord]]:
     try:
         names = {_whole(row["id"]): str(row["name"]) for row in categories}
         index = {category: k for k, category in enumerate(sorted(names))}
-        boxes: dict[object, list[tuple[list[float], int]]] = {row["id"]: [] for row in images}
+        boxes: dict[object, list[_Row]] = {row["id"]: [] for row in images}
         for row in annotations:
             if not row.get("iscrowd", 0):
                 _check(row, boxes, index, path)
                 corner = _corners(row, path)
-                boxes[row["image_id"]].append((corner, index[_whole(row["category_id"])]))
+                label = index[_whole(row["category_id"])]
+                boxes[row["image_id"]].append((corner, label, row.get("segmentation")))
         records = [_record(row, boxes[row["id"]]) for row in images]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} lacks an entry or has one of another kind: {error}") from error
@@ -99,11 +110,20 @@ def _corners(row: Mapping[str, object], path: Path) -> list[float]:
     return [x, y, x + w, y + h]
 
 
-def _record(row: Mapping[str, object], boxes: Sequence[tuple[list[float], int]]) -> BoxRecord:
+def _record(row: Mapping[str, object], boxes: Sequence[_Row]) -> BoxRecord:
     sized = "height" in row and "width" in row
     return BoxRecord(
-        file_name=str(row["file_name"]),
+        file_name=_file_name(row),
         size=(_whole(row["height"]), _whole(row["width"])) if sized else None,
-        boxes=np.array([box for box, _ in boxes], np.float32).reshape(-1, 4),
-        labels=np.array([label for _, label in boxes], np.int64),
+        boxes=np.array([box for box, _, _ in boxes], np.float32).reshape(-1, 4),
+        labels=np.array([label for _, label, _ in boxes], np.int64),
+        image_id=cast(int, row["id"]),
+        segments=tuple(segment for _, _, segment in boxes),
     )
+
+
+def _file_name(row: Mapping[str, object]) -> str:
+    """LVIS names its pictures by their address alone."""
+    if "file_name" in row or "coco_url" not in row:
+        return str(row["file_name"])
+    return "/".join(str(row["coco_url"]).split("/")[-2:])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from dense.datasets._files import by_stem, read_json, require_directory
-from dense.datasets.coco import read_coco
+from dense.datasets.coco import BoxRecord, read_coco
+from dense.datasets.regions import RegionTruth, read_segmentation
 from dense.errors import InputError
 from dense.images import read_image, read_mask
 from dense.structures import Sample
@@ -126,6 +127,15 @@ class SegmentationFolder(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def mask(self, index: int) -> NDArray[np.int64]:
+        """(H, W) class indices of a picture, 255 where ignored, without reading the picture.
+
+        Raises:
+            InputError: If the mask is unreadable or holds an unknown id.
+        """
+        path = self.pairs[index][1]
+        return self.labels.to_indices(read_mask(path), path)
+
     def __getitem__(self, index: int) -> Sample:
         image_path, mask_path = self.pairs[index]
         image = read_image(image_path)
@@ -140,15 +150,29 @@ class DetectionFolder(Dataset[Sample]):
 
     Args:
         root: The folder; file names in the JSON are relative to `images/`, or else to the root.
+        annotations: The JSON, below the folder.
+        images: The picture folder, below the folder.
+        masks: Read each box's mask, too; samples are then `RegionTruth`. Boxes without one are
+            left out.
 
     Raises:
         InputError: If files are missing or the JSON is not consistent. A picture of another size
             than the JSON says raises when its sample is read.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        annotations: str = "instances.json",
+        images: str = "images",
+        masks: bool = False,
+    ) -> None:
         self.root = require_directory(Path(root), "the data set")
-        self.names, self.records = read_coco(self.root / "instances.json")
+        self.annotations = self.root / annotations
+        self.images = images
+        self.masks = masks
+        self.names, self.records = read_coco(self.annotations)
         self.paths = [self._find(record.file_name) for record in self.records]
 
     @property
@@ -164,15 +188,34 @@ class DetectionFolder(Dataset[Sample]):
         image = read_image(path)
         if record.size is not None and image.shape[:2] != record.size:
             raise InputError(
-                f"{path} is {image.shape[:2]} (height, width), but instances.json says "
+                f"{path} is {image.shape[:2]} (height, width), but {self.annotations.name} says "
                 f"{record.size}: its boxes would be misplaced"
             )
+        if self.masks:
+            return _with_masks(image, path, record)
         return Sample(image, path, boxes=record.boxes, box_labels=record.labels)
 
     def _find(self, name: str) -> Path:
-        for path in (self.root / "images" / name, self.root / name):
+        for path in (self.root / self.images / name, self.root / name):
             if path.is_file():
                 return path
         raise InputError(
-            f"instances.json names {name}, but {self.root / 'images' / name} is missing"
+            f"{self.annotations.name} names {name}, but {self.root / self.images / name} is missing"
         )
+
+
+def _with_masks(image: NDArray[np.uint8], path: Path, record: BoxRecord) -> RegionTruth:
+    """Boxes that have a mask."""
+    kept = [place for place, segment in enumerate(record.segments) if segment]
+    masks = np.zeros((len(kept), *image.shape[:2]), bool)
+    for row, place in enumerate(kept):
+        owner = f"box {place + 1} of {path.name}"
+        masks[row] = read_segmentation(record.segments[place], image.shape[:2], owner)
+    return RegionTruth(
+        image,
+        path,
+        boxes=record.boxes[kept],
+        box_labels=record.labels[kept],
+        masks=masks,
+        things=np.ones(len(kept), bool),
+    )

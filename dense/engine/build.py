@@ -207,11 +207,18 @@ def _apply(cfg: Config, overrides: Mapping[str, object]) -> None:
         *parents, last = key.split(".")
         node: object = cfg._cfg_dict
         for name in parents:
-            node = dict.get(node, name) if isinstance(node, dict) else None
+            node = _child(node, name)
         # A new key is an argument of something that is built, and checked when it is.
         if not isinstance(node, dict) or not (last in node or "type" in node):
             raise unknown_name("config key", key, _dotted(cfg._cfg_dict))
         dict.__setitem__(node, last, value)
+
+
+def _child(node: object, name: str) -> object:
+    """An entry of a dictionary by its key, or of a list by its place; ``None`` if there is none."""
+    if isinstance(node, list | tuple):
+        return node[int(name)] if name.isdigit() and int(name) < len(node) else None
+    return dict.get(node, name) if isinstance(node, dict) else None
 
 
 def _dotted(node: dict[str, object], prefix: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""Training of anomaly methods' learned parts in the Runner: what is written at the end."""
+"""Training of learned parts on a frozen CLIP in the Runner: what is written at the end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from mmengine.runner import Runner
 
 from dense.engine.hooks import method_of
 from dense.errors import InputError
-from dense.methods.anomaly.learned_files import save_learned
+from dense.methods.anomaly.learned_files import LearnedMethod, save_learned
 from dense.methods.anomaly.training import InspectorTraining
 
 
 class ExportLearnedHook(Hook):
     """Writes `learned.safetensors` into the work dir after training.
 
-    Use it as `dense inspect ... --method METHOD --weights work_dirs/CONFIG/learned.safetensors`.
+    Use it as `dense inspect ... --method METHOD --weights work_dirs/CONFIG/learned.safetensors`, or
+    as the setting `weights` of a segmentation method.
 
     Args:
         trained_on: What the training pictures are, for the file's metadata.
@@ -43,12 +44,13 @@ class ExportLearnedHook(Hook):
         if not is_main_process():
             return
         method = method_of(runner)
-        if not isinstance(method, InspectorTraining):
+        source = method.inspector if isinstance(method, InspectorTraining) else method
+        if not isinstance(source, LearnedMethod):
             raise InputError(
-                f"{type(method).__name__} has no learned parts to export: the method must be an "
-                "InspectorTraining"
+                f"{type(method).__name__} has no learned parts to export: it must have a name, "
+                "settings, learned parts and a backbone"
             )
         path = Path(self.out or Path(runner.work_dir) / "learned.safetensors")
         notes = {**self.notes, "iterations": str(runner.iter)}
-        save_learned(path, method.inspector, notes)
+        save_learned(path, source, notes)
         runner.logger.info(f"exported {path}")

@@ -14,9 +14,11 @@ import torch
 from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
+from dense.datasets.regions import PanopticFolder
 from dense.errors import InputError
-from dense.evaluation.classification import classify_boxes, classify_pictures, read_labelled
+from dense.evaluation.classification import classify_pictures, read_labelled
 from dense.evaluation.inspection import CategoryData, Inspector, measure
+from dense.evaluation.regions import region_accuracy
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
 from dense.methods.catalog import find_method
 from dense.methods.segmentation.protocol import WHOLE
@@ -36,7 +38,7 @@ class CardSources:
     Attributes:
         classification: Class folders or ``.jsonl`` files.
         segmentation: Folders with images/ masks/ classes.json.
-        detection: Folders with images/ instances.json.
+        detection: Folders with images/ instances.json, or images/ panoptic/ panoptic.json.
         anomaly: Folders of MVTec-style categories.
         products: Words by category, where the category's own name is not what it shows.
     """
@@ -170,14 +172,19 @@ def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list
 
 
 def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:
-    folder = DetectionFolder(source)
+    panoptic = (source / "panoptic.json").is_file()
+    folder = PanopticFolder(source) if panoptic else DetectionFolder(source)
     names = [readable_name(name) for name in folder.names]
     classifier = build_text_classifier(backbone, names)
-    samples = [folder[i] for i in range(len(folder))]
+    samples = (folder[i] for i in range(len(folder)))
     block = backbone.recommended.block
-    scores = classify_boxes(backbone, samples, classifier, block, short_side=short_side)
-    setting = f"given boxes, {len(names)} names, {short_side} px"
-    return _rows("regions", source.name, setting, scores, ("top1", "mean_top1", "ece"))
+    found = region_accuracy(backbone, samples, classifier, block, short_side=short_side)
+    rows = []
+    for kind, scores in found.items():
+        setting = f"given {kind}, {len(names)} names, {short_side} px"
+        metrics = ("top1", "mean_top1", "mean_top5", "ece")
+        rows += _rows("regions", source.name, setting, scores, metrics)
+    return rows
 
 
 def _inspection(

@@ -1,4 +1,4 @@
-"""Zero-shot classification of labelled pictures, and of labelled boxes from dense features."""
+"""Zero-shot classification of labelled pictures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones import CLIPBackbone, LastBlock
-from dense.backbones.preprocess import fit_short_side
+from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.errors import InputError
 from dense.images import find_images, read_image
 from dense.metrics import expected_calibration_error
-from dense.structures import Sample, TextClassifier
 
 
 @dataclass(frozen=True)
@@ -113,57 +111,3 @@ def _accuracies(logits: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
         "ece": 100 * float(calibration),
         "count": float(len(labels)),
     }
-
-
-def roi_mean(dense: Tensor, boxes: Tensor, scale: tuple[float, float]) -> Tensor:
-    """Mean dense feature inside boxes, by RoIAlign on a 7 × 7 grid.
-
-    Args:
-        dense: (1, D, gh, gw).
-        boxes: (R, 4) xyxy in original pixels.
-        scale: (patches per original pixel vertically, horizontally).
-
-    Returns:
-        (R, D).
-    """
-    from torchvision.ops import roi_align
-
-    factors = boxes.new_tensor([scale[1], scale[0], scale[1], scale[0]])
-    rois = F.pad(boxes * factors, (1, 0))
-    return roi_align(dense.float(), rois.float(), (7, 7), 1.0, 2, True).mean((2, 3))
-
-
-@torch.inference_mode()
-def classify_boxes(
-    backbone: CLIPBackbone,
-    samples: Sequence[Sample],
-    classifier: TextClassifier,
-    block: LastBlock,
-    *,
-    short_side: int = 448,
-) -> dict[str, float]:
-    """Region accuracy of given boxes: dense features pooled in the box against the class names.
-
-    Returns ``top1`` and ``top5`` over boxes and ``mean_top1``, the mean over classes, in percent
-    (the region protocol of CLIPSelf, Wu et al. 2024, on any boxes).
-    """
-    logits, labels = [], []
-    for sample in samples:
-        if sample.boxes is None or sample.box_labels is None or not len(sample.boxes):
-            continue
-        size = fit_short_side(sample.image_size, short_side, backbone.patch_size, 4 * short_side)
-        preprocess = backbone.preprocess
-        batch = backbone.to_batch([preprocess.to_tensor(preprocess.resize(sample.image, size))])
-        features = backbone.vit(batch, block)
-        scale = tuple(g / s for g, s in zip(features.grid, sample.image_size, strict=True))
-        boxes = torch.from_numpy(sample.boxes).to(batch.device)
-        pooled = F.normalize(roi_mean(features.dense, boxes, (scale[0], scale[1])), dim=-1)
-        logits.append(pooled @ classifier.weights.T * classifier.logit_scale)
-        labels.append(sample.box_labels)
-    if not logits:
-        raise InputError("no boxes to classify: expected samples with boxes and labels")
-    target = np.concatenate(labels)
-    scores = torch.cat(logits)
-    hit = (scores.argmax(-1).cpu().numpy() == target).astype(float)
-    by_class = [hit[target == k].mean() for k in np.unique(target)]
-    return {**_accuracies(scores, target), "mean_top1": 100 * float(np.mean(by_class))}

@@ -12,6 +12,10 @@ from pathlib import Path
 
 NUMBERS = (
     "dense.backbones.attention",
+    "dense.backbones.blocks",
+    "dense.backbones.depth",
+    "dense.backbones.dual_path",
+    "dense.backbones.trace",
     "dense.backbones.vit",
     "dense.classifier",
     "dense.evaluation.inspection",
@@ -21,6 +25,7 @@ NUMBERS = (
     "dense.metrics",
     "dense.postprocess",
     "dense.prompts",
+    "dense.refine",
     "dense.regions",
 )
 """Modules, and packages, whose code changes results; what else is imported is not looked at."""

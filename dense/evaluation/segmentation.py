@@ -11,14 +11,9 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets import SegmentationFolder
 from dense.errors import InputError
+from dense.evaluation.segment_tally import IGNORE, SegmentTally
 from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
 from dense.methods.segmentor import build_segmentor
-from dense.metrics import (
-    calibration_counts,
-    calibration_error,
-    confusion_matrix,
-    segmentation_scores,
-)
 from dense.prompts import readable_name
 
 # fmt: off
@@ -30,17 +25,12 @@ VOC_NAMES = frozenset({
 # fmt: on
 """The 20 classes of Pascal VOC under COCO's names."""
 
-IGNORE = 255
 BATCH = 8
 
 
 def present_classes(folder: SegmentationFolder) -> list[int]:
     """Indices of the classes that occur in some mask."""
-    found: set[int] = set()
-    for index in range(len(folder)):
-        mask = folder[index].mask
-        if mask is not None:
-            found.update(int(value) for value in np.unique(mask))
+    found = {int(k) for index in range(len(folder)) for k in np.unique(folder.mask(index))}
     return sorted(found - {IGNORE})
 
 
@@ -74,28 +64,17 @@ def segment_folder(
     names = [readable_name(folder.labels.names[k]) for k in chosen]
     classifier = build_text_classifier(backbone, names, templates=templates)
     segmentor = build_segmentor(backbone, classifier, method, protocol=protocol)
-    table = np.full(IGNORE + 1, IGNORE, np.int64)
-    table[chosen] = np.arange(len(chosen))
-    confusion = np.zeros((len(chosen), len(chosen)), np.int64)
-    calibration: NDArray[np.floating] | None = None
+    table = target_table(chosen)
+    tally = SegmentTally(len(chosen))
     for start in range(0, len(folder), BATCH):
         batch = [folder[i] for i in range(start, min(start + BATCH, len(folder)))]
         for sample, result in zip(batch, segmentor.predict(batch), strict=True):
-            target = table[np.asarray(sample.mask)]
-            confusion += confusion_matrix(result.class_map, target, len(chosen), IGNORE)
-            known = target != IGNORE
-            if result.confidence is not None and known.any():
-                counts = calibration_counts(
-                    result.confidence[known], (result.class_map == target)[known]
-                )
-                calibration = counts if calibration is None else calibration + counts
-    scores = segmentation_scores(confusion)
-    ece = float("nan") if calibration is None else 100 * float(calibration_error(calibration))
-    return {
-        "miou": float(scores["miou"]),
-        "macc": float(scores["macc"]),
-        "aacc": float(scores["aacc"]),
-        "ece": ece,
-        "classes": float(len(chosen)),
-        "count": float(len(folder)),
-    }
+            tally.add(result, table[np.asarray(sample.mask)])
+    return {**tally.scores(), "classes": float(len(chosen)), "count": float(len(folder))}
+
+
+def target_table(chosen: Sequence[int]) -> NDArray[np.int64]:
+    """(256,) index of each mask value among the chosen classes, `IGNORE` for the others."""
+    table = np.full(IGNORE + 1, IGNORE, np.int64)
+    table[list(chosen)] = np.arange(len(chosen))
+    return table

@@ -5,7 +5,9 @@ used, so listing stays free of heavy imports. Inspection methods are built by
 ``function(backbone, products, *, shots, batch_size, threshold, weights)`` → `Inspector`,
 rejection methods by ``function(backbone, classes, *, accept, threshold, weights)`` → `Rejector`,
 segmentation methods by ``function(backbone, classifier, *, protocol, batch_size, **settings)`` →
-`OpenVocabSegmentor`, where `settings` are the method's own (see `dense.methods.segmentation.base`).
+`OpenVocabSegmentor`, where `settings` are the method's own (see `dense.methods.segmentation.base`),
+detection methods by ``function(backbone, classifier, *, proposer, settings)`` →
+`OpenVocabDetector`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any, Literal
 
 from dense.errors import unknown_name
 
-Task = Literal["inspect", "segment", "reject"]
+Task = Literal["inspect", "segment", "reject", "detect"]
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,111 @@ METHODS: tuple[Method, ...] = (
         "Li et al., Pattern Recognition 2025, arXiv:2304.05653",
         "surgery:build",
         "features and scores equal the authors' code on the same weights to 2e-5",
+    ),
+    _segment(
+        "proxyclip",
+        "ProxyCLIP",
+        "Lan et al., ECCV 2024, arXiv:2408.04883",
+        "proxyclip:build",
+        "features equal the authors' code on the same weights to 2e-5; DINO itself not run here",
+    ),
+    _segment(
+        "trident",
+        "Trident, without prompting SAM at the end",
+        "Shi et al., ICCV 2025, arXiv:2411.09219",
+        "trident:build",
+        "features of two windows equal the authors' code to 2e-5; DINO and SAM not run here",
+    ),
+    _segment(
+        "corrclip",
+        "CorrCLIP, on superpixels or masks of SAM",
+        "Zhang et al., ICCV 2025, arXiv:2411.10086",
+        "corrclip:build",
+        "features for given regions equal the authors' code to 5e-5; DINO and SAM not run here",
+    ),
+    _segment(
+        "cliper",
+        "CLIPer, without the diffusion model",
+        "Sun et al., ICCV 2025, arXiv:2411.13836",
+        "cliper:build",
+        "scores equal the authors' code on the same weights to 2e-5",
+    ),
+    _segment(
+        "head-decomposition",
+        "Text-based decomposition of heads",
+        "Gandelsman et al., ICLR 2024, arXiv:2310.05916",
+        "head_decomposition:build",
+        "scores equal the authors' code on the same weights to 2e-6",
+    ),
+    Method(
+        "clip-dinoiser",
+        "segment",
+        "CLIP-DINOiser",
+        "Wysoczańska et al., ECCV 2024, arXiv:2312.12359",
+        "dense.methods.segmentation.dinoiser:build",
+        "features and foreground equal the authors' code on the same weights to 2e-5; foreground "
+        "teacher is another; no published weights run here",
+        trained=True,
+    ),
+    Method(
+        "regions",
+        "detect",
+        "Patch grouping and dense region scores",
+        "ours; scores after Wu et al., ICLR 2024, arXiv:2310.01403",
+        "dense.methods.detection.detector:build",
+        "RoIAlign equals torchvision's, the tree of regions scikit-learn's; hand-worked scores",
+    ),
+    Method(
+        "regions-crops",
+        "detect",
+        "The same, the best regions also seen as crops",
+        "ours; fusion after Kuo et al. (F-VLM), ICLR 2023, arXiv:2209.15639",
+        "dense.methods.detection.detector:build_crops",
+        "hand-worked geometric mean; the dense scores at share 0, the crops' at share 1",
+    ),
+    Method(
+        "boxes",
+        "detect",
+        "Names for given boxes",
+        "Wu et al., ICLR 2024, arXiv:2310.01403",
+        "dense.methods.detection.detector:build_boxes",
+        "RoIAlign equals torchvision's; a box of the whole picture by hand",
+    ),
+    Method(
+        "maskclip-plus",
+        "segment",
+        "MaskCLIP+ with DeepLabV3's head on the frozen CLIP",
+        "Zhou et al., ECCV 2022, arXiv:2112.01071",
+        "dense.engine.segment_stage:build_maskclip_plus",
+        "labels are the teacher's, then its own; trains on made-up data; no data set run here",
+        trained=True,
+    ),
+    Method(
+        "linear-head",
+        "segment",
+        "Linear head on patches, MMSegmentation",
+        "after Oquab et al., TMLR 2024, arXiv:2304.07193",
+        "dense.engine.segment_stage:build_linear",
+        "learns made-up stripes; no data set run here",
+        trained=True,
+    ),
+    Method(
+        "uper-head",
+        "segment",
+        "UPerNet on patches, MMSegmentation",
+        "Xiao et al., ECCV 2018, arXiv:1807.10221",
+        "dense.engine.segment_stage:build_uper",
+        "trains on made-up data; no data set run here",
+        trained=True,
+    ),
+    Method(
+        "mask-text-head",
+        "segment",
+        "Mask-text head after MTA-CLIP",
+        "Das et al., ECCV 2024, arXiv:2407.21654",
+        "dense.engine.segment_stage:build_mask_text",
+        "hand-worked alignment; trains on made-up data; simpler than the paper",
+        trained=True,
     ),
 )
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.preprocess import fit_short_side
+from dense.backbones.trace import Trace
 from dense.errors import InputError
+from dense.heads.pixel import class_probabilities
 from dense.methods.batching import iter_batches
 from dense.methods.catalog import find_method
 from dense.methods.segmentation.base import LastBlockMethod, PatchMethod, Setting, builder
 from dense.methods.segmentation.maskclip import MaskCLIP
 from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
+from dense.methods.segmentation.windows import WindowMean, WindowPlan, plan_windows
 from dense.postprocess import refine_scores, segment_map
 from dense.refine import find_refiners
-from dense.regions import sliding_starts
 from dense.structures import Sample, SegmentationResult, Size, TextClassifier
 
 LONGEST_RATIO = 4
@@ -72,12 +75,10 @@ class OpenVocabSegmentor:
     def predict(self, samples: Sequence[Sample]) -> list[SegmentationResult]:
         """Segment pictures of any sizes; results come at original size, in order."""
         results = []
-        for batch, images in iter_batches(
-            self.backbone, samples, self._input_size, self.batch_size
-        ):
+        for batch, images in iter_batches(self.backbone, samples, self.input_size, self.batch_size):
             size: Size = (images.shape[-2], images.shape[-1])
-            for sample, scores in zip(batch, self._windows(images), strict=True):
-                results.append(self._decide(sample, scores, size))
+            for sample, scores in zip(batch, self._scores(images), strict=True):
+                results.append(self.decide(sample, scores, size))
         return results
 
     def describe(self) -> dict[str, object]:
@@ -101,53 +102,63 @@ class OpenVocabSegmentor:
             "precision": str(self.backbone.dtype).removeprefix("torch."),
         }
 
-    def _decide(self, sample: Sample, scores: Tensor, size: Size) -> SegmentationResult:
-        """(P, gh, gw) scores of one picture → its result at original size."""
-        if self._steps:
-            scores = refine_scores(scores, size, self.classifier, sample.image, self._steps)
-        return segment_map(
-            scores,
-            sample.image_size,
-            self.classifier,
-            threshold=self.protocol.threshold,
-            probabilities=bool(self._steps),
-        )
-
-    def _input_size(self, size: Size) -> Size:
+    def input_size(self, size: Size) -> Size:
+        """(H, W) of a picture → (h, w) at which it runs, multiples of the patch."""
         patch, side = self.backbone.patch_size, self.protocol.short_side
         if side is None:
             return fit_short_side(size, min(size), patch)
         return fit_short_side(size, side, patch, side * LONGEST_RATIO)
 
-    def _windows(self, images: Tensor) -> Tensor:
-        """Average score of all windows. (B, 3, h, w) → (B, P, gh, gw)."""
-        h, w = images.shape[-2:]
-        if self.crop is None or max(h, w) <= self.crop or self.stride is None:
-            return self._classify(images)
-        crop = (min(self.crop, h), min(self.crop, w))
-        corners = [
-            (y, x)
-            for y in sliding_starts(h, crop[0], self.stride)
-            for x in sliding_starts(w, crop[1], self.stride)
-        ]
-        ph, pw = self.backbone.patch_size
-        weights = self.classifier.weights
-        total = images.new_zeros((len(images), len(weights), h // ph, w // pw), dtype=torch.float32)
-        count = torch.zeros_like(total[:1, :1])
-        for start in range(0, len(corners), self.batch_size):
-            chosen = corners[start : start + self.batch_size]
-            batch = torch.cat([images[:, :, y : y + crop[0], x : x + crop[1]] for y, x in chosen])
-            parts = self._classify(batch).split(len(images))
-            for (y, x), part in zip(chosen, parts, strict=True):
-                rows = slice(y // ph, (y + crop[0]) // ph)
-                columns = slice(x // pw, (x + crop[1]) // pw)
-                total[..., rows, columns] += part
-                count[..., rows, columns] += 1
-        return total / count
+    def windows(self, size: Size) -> WindowPlan:
+        """Where the windows of an input of (h, w) pixels lie."""
+        return plan_windows(size, self.backbone.patch_size, self.crop, self.stride)
 
-    def _classify(self, images: Tensor) -> Tensor:
-        vit = self.backbone.vit
-        return self.method.similarity(vit, vit.trace(images), self.classifier)
+    def score(self, trace: Trace) -> Tensor:
+        """Score (B, P, gh, gw) of each query on each patch of traced windows."""
+        return self.method.similarity(self.backbone.vit, trace, self.classifier)
+
+    def refine(self, sample: Sample, scores: Tensor, size: Size) -> tuple[Tensor, bool]:
+        """Run the post-processing steps on the (P, gh, gw) scores of one picture.
+
+        Returns:
+            The scores as they are and ``False`` if there are no steps, else (K, h, w) class
+            probabilities and ``True``.
+        """
+        if not self._steps:
+            return scores, False
+        return refine_scores(scores, size, self.classifier, sample.image, self._steps), True
+
+    def decide(self, sample: Sample, scores: Tensor, size: Size) -> SegmentationResult:
+        """(P, gh, gw) scores of one picture → its result at original size."""
+        return self.finish(sample, *self.refine(sample, scores, size))
+
+    def finish(self, sample: Sample, scores: Tensor, probabilities: bool) -> SegmentationResult:
+        """What `refine` gave → a class for every original pixel."""
+        return segment_map(
+            scores,
+            sample.image_size,
+            self.classifier,
+            threshold=self.protocol.threshold,
+            probabilities=probabilities,
+        )
+
+    @torch.inference_mode()
+    def probabilities(self, sample: Sample) -> Tensor:
+        """Class probabilities of one picture: (K, gh, gw), or (K, h, w) if refined."""
+        ((_, images),) = iter_batches(self.backbone, [sample], self.input_size, 1)
+        size: Size = (images.shape[-2], images.shape[-1])
+        scores, refined = self.refine(sample, self._scores(images)[0], size)
+        if refined:
+            return scores
+        return class_probabilities(scores * self.classifier.logit_scale, self.classifier)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        """Mean score of all windows. (B, 3, h, w) → (B, P, gh, gw)."""
+        plan = self.windows((images.shape[-2], images.shape[-1]))
+        mean = WindowMean(plan, len(images))
+        for corners, windows in plan.batches(images, self.batch_size):
+            mean.add(corners, self.score(self.backbone.vit.trace(windows)))
+        return mean.scores()
 
 
 def advised_protocol(backbone: CLIPBackbone, protocol: SegmentProtocol = WHOLE) -> SegmentProtocol:
@@ -180,9 +191,14 @@ def build_segmentor(
     Raises:
         InputError: If the method or one of its settings is unknown.
     """
-    if name is None:
-        advice = backbone.recommended
-        build = builder(partial(LastBlockMethod, advice.block, advice.centring, "recommended"))
-    else:
-        build = find_method(name, "segment").builder()
+    build = build_recommended if name is None else find_method(name, "segment").builder()
     return build(backbone, classifier, protocol=protocol, batch_size=batch_size, **(settings or {}))
+
+
+def build_recommended(
+    backbone: CLIPBackbone, classifier: TextClassifier, **options: Any
+) -> OpenVocabSegmentor:
+    """The last block that the checkpoint recommends; a build function like the catalogue's."""
+    advice = backbone.recommended
+    make = partial(LastBlockMethod, advice.block, advice.centring, "recommended")
+    return builder(make)(backbone, classifier, **options)

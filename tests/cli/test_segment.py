@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from dense.images import read_image, read_mask
+from dense.masks import decode_rle
 from tests.helpers import photo
 
 
@@ -103,6 +104,74 @@ def test_default_is_the_checkpoints_advice(dense, picture, tmp_path):
     assert (card["method"], card["threshold"], card["refine"]) == ("recommended", 0.0, [])
 
 
+def test_exports_confidence_and_abstention(dense, picture, tmp_path):
+    words = ["segment", picture, "--classes", "cat", "dog", "sky", "--confidence"]
+    assert dense(*words, "--export", "rgba", "rle", "polygons", "--out", tmp_path / "a").code == 0
+    record = json.loads((tmp_path / "a" / "results.json").read_text())["images"][0]
+    mask = read_mask(tmp_path / "a" / record["mask"])
+    rle = json.loads((tmp_path / "a" / record["rle"]).read_text())
+    assert (rle["image"]["file_name"], rle["image"]["height"]) == ("photo.png", 40)
+    rebuilt = np.full((40, 56), -1)
+    for entry, name in zip(rle["annotations"], record["rgba"], strict=True):
+        part = decode_rle(entry["segmentation"])
+        rebuilt[part] = entry["category_id"]
+        alpha = np.asarray(Image.open(tmp_path / "a" / name))[..., 3]
+        assert ((alpha == 255) == part).all()
+    assert (rebuilt == mask).all()
+    features = json.loads((tmp_path / "a" / record["polygons"]).read_text())["features"]
+    areas = {f["properties"]["index"]: f["properties"]["area"] for f in features}
+    assert areas == {k: int((mask == k).sum()) for k in np.unique(mask)}
+    levels = np.asarray(Image.open(tmp_path / "a" / record["confidence"])).astype(float) / 65535
+    assert 1 / 3 - 1e-4 <= levels.min() <= levels.max() <= 1
+
+    bound = float(np.median(levels))
+    dense(*words, "--abstain", bound, "--out", tmp_path / "b")
+    results = json.loads((tmp_path / "b" / "results.json").read_text())
+    kept = read_mask(tmp_path / "b" / "photo_mask.png")
+    sure = levels >= bound
+    assert ((kept == np.where(sure, mask, 255)) | (abs(levels - bound) < 1e-4)).all()
+    assert results["method"]["abstain"] == bound
+    assert results["images"][0]["undecided"] == pytest.approx((kept == 255).mean(), abs=1e-5)
+
+
+def test_a_folder_runs_in_batches_and_keeps_its_order(dense, folder, tmp_path):
+    dense("segment", folder, "--classes", "cat", "dog", "--out", tmp_path / "all")
+    for path in sorted(folder.iterdir()):
+        dense("segment", path, "--classes", "cat", "dog", "--out", tmp_path / "one")
+        alone, among = (
+            read_mask(tmp_path / place / f"{path.stem}_mask.png") for place in ("one", "all")
+        )
+        assert (alone == among).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        ("cat, kitten\ndog, puppy\nsky\n", "2 of 3 class entries hold commas"),
+        ("cat\tkitten\ndog\n", "1 of 2 class entries hold tabs"),
+        ("cat|kitten\ndog, wet\nfox|vixen", "2 of 3 class entries hold bars"),
+        ("cat; kitten\ndog, wet\n", None),
+        ("cat\ndog\n", None),
+    ],
+)
+def test_class_files_with_another_separator_are_named(dense, picture, tmp_path, lines, counts):
+    (tmp_path / "c.txt").write_text(lines)
+    ran = dense("segment", picture, "--classes-file", tmp_path / "c.txt", "--out", tmp_path / "o")
+    assert ran.code == 0
+    if counts is None:
+        assert ran.err == ""
+    else:
+        assert counts in ran.err and "none a semicolon: 'cat" in ran.err
+        assert len(ran.error_lines) == 1
+
+
+def test_a_vocabulary_of_background_alone(dense, picture, tmp_path):
+    ran = dense("segment", picture, "--background", "wall", "--out", tmp_path / "o")
+    _fails(ran, "the class list is empty")
+    (tmp_path / "c.txt").write_text("# nothing\n\n")
+    _fails(dense("segment", picture, "--classes-file", tmp_path / "c.txt"), "class list is empty")
+
+
 def test_many_classes_need_16_bits(dense, picture, tmp_path):
     words = tmp_path / "c.txt"
     words.write_text("\n".join(f"thing {k}" for k in range(300)))
@@ -190,6 +259,8 @@ def test_truncated_picture(dense, tmp_path, suffix):
         (["--classes", "cat", "Cat"], "named twice: cat"),
         (["--classes", "cat", "  "], "blank"),
         (["--classes", "cat", "--threshold", "1.5"], "--threshold must lie in [0, 1]"),
+        (["--classes", "cat", "--abstain", "1.5"], "--abstain must lie in [0, 1]"),
+        (["--classes", "cat", "--export", "rla"], "unknown export 'rla'"),
         (["--classes", "cat", "--opacity", "-1"], "--opacity must lie in [0, 1]"),
         (["--classes", "cat", "--short-side", "2"], "--short-side must lie in"),
         (["--classes", "cat", "--threshold", "half"], "invalid probability value"),

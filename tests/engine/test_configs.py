@@ -12,15 +12,19 @@ from dense.engine import factories
 from dense.engine.build import build, load_config
 from dense.engine.run import test_config
 from dense.errors import InputError
+from dense.providers import sam, vit
 from tests.datasets.made import make_category, make_segmentation, segmentation_mask, write
 from tests.helpers import photo, tiny_backbone
+from tests.providers.tiny import tiny_network, tiny_sam
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 ALL = sorted(p for p in CONFIGS.rglob("*.py") if "_base_" not in p.parts)
 LEARNED = [p for p in ALL if "learned.safetensors" in p.read_text()]  # see test_learned_configs
 BENCHMARKS = [
-    p for p in ALL if "embedded" not in p.stem and p.parent.name != "train" and p not in LEARNED
+    p
+    for p in ALL
+    if "embedded" not in p.stem and p.parent.name not in ("train", "detect") and p not in LEARNED
 ]
 FAST = {"model.method.templates": "plain", "model.method.short_side": 32}
 
@@ -28,6 +32,8 @@ FAST = {"model.method.templates": "plain", "model.method.short_side": 32}
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factories, "load", lambda name, **options: tiny_backbone())
+    monkeypatch.setattr(vit, "load_vit", lambda name, weights: tiny_network())
+    monkeypatch.setattr(sam, "load_sam", lambda name, weights: tiny_sam())
 
 
 def pair(root: Path, image: str, mask: str, ids: tuple[int, ...]) -> None:
@@ -97,7 +103,9 @@ def test_benchmark_builds_and_predicts(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", sorted((CONFIGS / "segment").glob("*_embedded_folder.py")), ids=lambda p: p.stem
+    "config",
+    [p for p in ALL if p.match("segment/*_embedded_folder.py") and p not in LEARNED],
+    ids=lambda p: p.stem,
 )
 def test_segmentation_folder_runs(config: Path, tmp_path: Path) -> None:
     root = make_segmentation(tmp_path / "data")

@@ -6,21 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from dense.backbones import last_block
-from dense.backbones.preprocess import fit_short_side
 from dense.classifier import build_text_classifier
 from dense.cli.main import main
 from dense.datasets import SegmentationFolder
 from dense.errors import InputError
 from dense.evaluation.card import CardRow, CardSources, make_card, to_markdown
-from dense.evaluation.classification import (
-    classify_boxes,
-    classify_pictures,
-    read_labelled,
-    roi_mean,
-)
+from dense.evaluation.classification import classify_pictures, read_labelled
 from dense.evaluation.inspection import inspect_category
 from dense.evaluation.segmentation import present_classes, segment_folder
 from dense.methods.segmentation.protocol import SegmentProtocol
@@ -77,36 +69,6 @@ def test_broken_listing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no labelled pictures"):
         read_labelled(tmp_path / "empty")
-
-
-def test_roi_mean_of_a_constant_and_of_halves() -> None:
-    dense = torch.zeros(1, 2, 4, 8)
-    dense[:, 0] = 3.0
-    dense[:, 1, :, 4:] = 1.0
-    boxes = torch.tensor([[0.0, 0, 40, 40], [40, 0, 80, 40], [0, 0, 80, 40]])
-    pooled = roi_mean(dense, boxes, (4 / 40, 8 / 80))
-    torch.testing.assert_close(pooled[:, 0], torch.full((3,), 3.0))
-    assert pooled[0, 1] < 0.05 and pooled[1, 1] > 0.95
-    assert float(pooled[2, 1]) == pytest.approx(0.5, abs=0.02)
-
-
-def test_box_accuracy_of_a_box_that_is_the_whole_picture() -> None:
-    """Pooled features of a picture-wide box are near the mean of its dense features."""
-    backbone = tiny_backbone()
-    image = photo(32, 32, 5)
-    block = last_block("value")
-    size = fit_short_side((32, 32), 32, backbone.patch_size)
-    batch = backbone.preprocess.to_tensor(backbone.preprocess.resize(image, size))[None]
-    with torch.no_grad():
-        mean = backbone.vit(batch, block).dense.mean((2, 3))
-    classifier = build_text_classifier(backbone, ["cat", "dog", "sky"], templates="short")
-    guess = int((F.normalize(mean, dim=-1) @ classifier.weights.T).argmax())
-    boxes = np.array([[0, 0, 32, 32]], np.float32)
-    sample = Sample(image, boxes=boxes, box_labels=np.array([guess]))
-    scores = classify_boxes(backbone, [sample], classifier, block, short_side=32)
-    assert scores["top1"] == scores["mean_top1"] == 100
-    with pytest.raises(InputError, match="no boxes"):
-        classify_boxes(backbone, [Sample(image)], classifier, block)
 
 
 def test_segmentation_counts_only_the_chosen_classes(tmp_path: Path) -> None:

@@ -149,8 +149,10 @@ def test_windows_by_hand(backbone: CLIPBackbone, classifier: TextClassifier) -> 
     made = segmentor(backbone, classifier, short_side=32, crop=32, stride=16)
     batch = torch.randn(2, 3, 32, 48)
     with torch.inference_mode():
-        got = made._windows(batch)
-        left, right = made._classify(batch[..., :32]), made._classify(batch[..., 16:])
+        got = made._scores(batch)
+        left, right = (
+            made.score(backbone.vit.trace(part)) for part in (batch[..., :32], batch[..., 16:])
+        )
     assert got.shape == (2, 3, 4, 6)
     torch.testing.assert_close(got[..., :2], left[..., :2], atol=1e-5, rtol=0)
     torch.testing.assert_close(got[..., 4:], right[..., 2:], atol=1e-5, rtol=0)
@@ -172,10 +174,10 @@ def test_extreme_aspect_ratios_are_bounded(
     backbone: CLIPBackbone, classifier: TextClassifier
 ) -> None:
     made = segmentor(backbone, classifier, short_side=64)
-    h, w = made._input_size((10, 100_000))
+    h, w = made.input_size((10, 100_000))
     assert max(h, w) <= 64 * LONGEST_RATIO
     assert min(h, w) >= 8
-    assert made._input_size((100, 200)) == (64, 128)
+    assert made.input_size((100, 200)) == (64, 128)
 
 
 # --- thresholds, many classes, errors ------------------------------------------------------------

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
-from dense.methods.anomaly.learned import LearnedInspector
 from dense.outputs import write_bytes
 
 METHOD, SETTINGS, MODEL, FINGERPRINT, PRECISION = (
@@ -29,14 +28,35 @@ METHOD, SETTINGS, MODEL, FINGERPRINT, PRECISION = (
 ChosenSettings = TypeVar("ChosenSettings")
 
 
+@runtime_checkable
+class LearnedMethod(Protocol):
+    """What a file of learned parts is made from."""
+
+    @property
+    def name(self) -> str:
+        """Of the method, in the catalogue."""
+
+    @property
+    def settings(self) -> Any:
+        """A frozen dataclass."""
+
+    @property
+    def learned(self) -> nn.Module:
+        """The parts."""
+
+    @property
+    def backbone(self) -> CLIPBackbone:
+        """What they belong to."""
+
+
 def save_learned(
-    path: str | Path, inspector: LearnedInspector, notes: Mapping[str, str] | None = None
+    path: str | Path, method: LearnedMethod, notes: Mapping[str, str] | None = None
 ) -> None:
     """Write the learned parts, whole or not at all, with what they belong to.
 
     Args:
         path: Ends in ``.safetensors``.
-        inspector: The trained method.
+        method: The trained method.
         notes: Further metadata, e.g. the data it was trained on.
 
     Raises:
@@ -45,17 +65,17 @@ def save_learned(
     path = Path(path)
     if path.suffix != ".safetensors":
         raise InputError(f"learned parts are written as .safetensors, got {path.name}")
-    backbone = inspector.backbone
+    backbone = method.backbone
     metadata = {
         **(notes or {}),
         "format": "pt",
-        METHOD: inspector.name,
-        SETTINGS: json.dumps(asdict(inspector.settings)),  # type: ignore[call-overload]
+        METHOD: method.name,
+        SETTINGS: json.dumps(asdict(method.settings)),
         MODEL: backbone.name,
         FINGERPRINT: backbone.fingerprint,
         PRECISION: str(backbone.dtype),
     }
-    state = {k: v.detach().cpu().contiguous() for k, v in inspector.learned.state_dict().items()}
+    state = {k: v.detach().cpu().contiguous() for k, v in method.learned.state_dict().items()}
     write_bytes(path, save(state, metadata))
 
 

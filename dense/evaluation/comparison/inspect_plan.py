@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dense.datasets.anomaly import AUTO, AnomalyFolder
 from dense.errors import InputError, unknown_name
+from dense.evaluation.comparison.cells import name_roots
 from dense.methods.catalog import Method, find_method, methods
 from dense.metrics.anomaly import NATIVE
 
@@ -100,39 +101,41 @@ def plan(setup: Setup) -> tuple[list[Cell], list[str]]:
         raise InputError(f"shots must be 0 or more, got {list(setup.shots)}")
     if not setup.seeds:
         raise InputError("at least one seed is needed")
-    cells, left_out = [], []
-    for method in setup.chosen():
-        for shots in sorted(set(setup.shots)):
-            if not (method.few_shot if shots else method.zero_shot):
-                need = "takes no support pictures" if shots else "needs support pictures"
-                left_out.append(f"{method.name} {need}: no {shots}-shot row")
-    places = [(d, root, _categories(root, setup)) for d, root in name_roots(setup.roots)]
-    known = {category for _, _, categories in places for category in categories}
-    for category in setup.categories:
-        if category not in known:
-            raise unknown_name("category", category, known)
-    for data, root, categories in places:
-        for category in [c for c in categories if not setup.categories or c in setup.categories]:
-            for method in setup.chosen():
-                for shots in sorted(set(setup.shots)):
-                    if method.few_shot if shots else method.zero_shot:
-                        seeds = dict.fromkeys(setup.seeds) if shots else [0]
-                        cells += [Cell(data, root, category, method, shots, s) for s in seeds]
+    runs, left_out = _runs(setup)
+    cells = [
+        Cell(data, root, category, *run)
+        for data, root, categories in _places(setup)
+        for category in categories
+        for run in runs
+    ]
     if not cells:
         raise InputError("nothing to compare: " + "; ".join(left_out or ["no category is left"]))
     return cells, left_out
 
 
-def name_roots(roots: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Name data sets by their folder, with as much of the path as tells them apart."""
-    whole = [Path(root).resolve() for root in dict.fromkeys(roots)]
-    named = []
-    for root, given in zip(whole, dict.fromkeys(roots), strict=True):
-        depth = 1
-        while sum(other.parts[-depth:] == root.parts[-depth:] for other in whole) > 1:
-            depth += 1
-        named.append(("/".join(root.parts[-depth:]), Path(given)))
-    return named
+def _runs(setup: Setup) -> tuple[list[tuple[Method, int, int]], list[str]]:
+    """Method, shots and seed of each run over a category, and what does not exist."""
+    runs, left_out = [], []
+    for method in setup.chosen():
+        for shots in sorted(set(setup.shots)):
+            if method.few_shot if shots else method.zero_shot:
+                seeds = dict.fromkeys(setup.seeds) if shots else [0]
+                runs += [(method, shots, seed) for seed in seeds]
+            else:
+                need = "takes no support pictures" if shots else "needs support pictures"
+                left_out.append(f"{method.name} {need}: no {shots}-shot row")
+    return runs, left_out
+
+
+def _places(setup: Setup) -> list[tuple[str, Path, list[str]]]:
+    """Name, root and chosen categories of each data set."""
+    places = [(d, root, _categories(root, setup)) for d, root in name_roots(setup.roots)]
+    known = {category for _, _, categories in places for category in categories}
+    for category in setup.categories:
+        if category not in known:
+            raise unknown_name("category", category, known)
+    chosen = set(setup.categories) or known
+    return [(d, root, [c for c in categories if c in chosen]) for d, root, categories in places]
 
 
 def _categories(root: Path, setup: Setup) -> tuple[str, ...]:

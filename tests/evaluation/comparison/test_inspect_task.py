@@ -14,20 +14,14 @@ import pytest
 from dense.backbones import CLIPBackbone
 from dense.cli.main import main
 from dense.errors import InputError
-from dense.evaluation import comparison as module
-from dense.evaluation import comparison_plan
-from dense.evaluation.comparison import Comparison, compare
-from dense.evaluation.comparison_plan import Setup, name_roots, plan
-from dense.evaluation.comparison_tables import (
-    category_rows,
-    macro_rows,
-    remarks,
-    table,
-    to_json,
-    to_markdown,
-    write_tables,
-)
-from dense.evaluation.extremes import Extremes
+from dense.evaluation.comparison import Comparison, compare, inspect_plan, write_tables
+from dense.evaluation.comparison import inspect_task as module
+from dense.evaluation.comparison.cells import name_roots
+from dense.evaluation.comparison.extremes import Extremes
+from dense.evaluation.comparison.inspect_plan import Setup, plan
+from dense.evaluation.comparison.inspect_tables import KINDS, category_rows, macro_rows
+from dense.evaluation.comparison.inspect_task import InspectTask
+from dense.evaluation.comparison.tables import remarks, table, to_json, to_markdown
 from dense.evaluation.inspection import CategoryData, evenly, measure
 from dense.images import read_image
 from dense.methods.anomaly.base import Inspector
@@ -83,9 +77,9 @@ CATALOGUE = {
 
 @pytest.fixture(autouse=True)
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = comparison_plan.find_method
+    real = inspect_plan.find_method
     monkeypatch.setattr(
-        comparison_plan,
+        inspect_plan,
         "find_method",
         lambda name, task: CATALOGUE[name] if name in CATALOGUE else real(name, task),
     )
@@ -106,7 +100,8 @@ def setup(data: Path, **options: object) -> Setup:
 
 def run(data: Path, out: Path, **options: object) -> tuple[Comparison, list[str]]:
     lines: list[str] = []
-    return compare(tiny_backbone(), setup(data, **options), out, progress=lines.append), lines
+    task = InspectTask(tiny_backbone(), setup(data, **options))
+    return compare(task, out, progress=lines.append), lines
 
 
 class TestPlan:
@@ -228,7 +223,7 @@ class TestRun:
         run(data, tmp_path / "out", **fixed)
         assert Grey.runs == 10
         other = tiny_backbone(seed=1)
-        compare(other, setup(data, **fixed), tmp_path / "out")
+        compare(InspectTask(other, setup(data, **fixed)), tmp_path / "out")
         assert Grey.runs == 15
         monkeypatch.setattr(module, "code_digest", lambda *modules: "edited")
         run(data, tmp_path / "out", **fixed)
@@ -246,7 +241,7 @@ class TestRun:
         assert [f["error"] for f in found.failures] == ["ZeroDivisionError: a bug"] * 2
         assert "build_broken" in found.failures[0]["trace"]
         assert sum("FAILED" in line for line in lines) == 2
-        assert "broken, 0-shot, seed 0: ZeroDivisionError: a bug" in to_markdown(found)
+        assert "broken, 0-shot: ZeroDivisionError: a bug" in to_markdown(found)
 
     def test_learned_parts_that_are_missing(self, data: Path, tmp_path: Path) -> None:
         weights = {"patch": tmp_path / "no.safetensors"}
@@ -287,7 +282,7 @@ class TestTables:
         values = {("a", 0): 10.0, ("a", 1): 20.0, ("b", 0): 40.0, ("b", 1): 54.0}
         records = [self.record(*key, value) for key, value in values.items()]
         row = category_rows(records)[0].values["aupro"]
-        assert (row.mean, row.sd, row.seeds) == (15.0, pytest.approx(50**0.5), 2)
+        assert (row.mean, row.sd, row.runs) == (15.0, pytest.approx(50**0.5), 2)
         macro = macro_rows(records)[0].values["aupro"]
         # Means over categories: 25 and 37 for the two seeds.
         assert (macro.mean, macro.sd) == (31.0, pytest.approx(72**0.5))
@@ -303,7 +298,7 @@ class TestTables:
 
     def test_several_data_sets_have_a_common_mean(self) -> None:
         records = [self.record("a", 0, 10.0, "x"), self.record("a", 0, 30.0, "y")]
-        assert [(row.data, row.values["aupro"].mean) for row in macro_rows(records)] == [
+        assert [(row.names["data"], row.values["aupro"].mean) for row in macro_rows(records)] == [
             ("x", 10.0),
             ("y", 30.0),
             ("all", 20.0),
@@ -315,7 +310,11 @@ class TestTables:
         assert [path.name for path in paths] == ["table.json", "table.md", "table.html"]
         content = json.loads(paths[0].read_text())
         assert content == json.loads(json.dumps(to_json(found)))
-        assert (len(content["mean"]), len(content["by_category"]), len(content["cells"])) == (
+        assert (
+            len(content["mean_over_categories"]),
+            len(content["by_category"]),
+            len(content["cells"]),
+        ) == (
             2,
             4,
             6,
@@ -344,12 +343,13 @@ class TestTables:
 
 
 def test_the_most_telling_pictures(tmp_path: Path) -> None:
-    extremes = Extremes()
+    extremes = Extremes[AnomalyResult](KINDS, lambda s, r: module._draw(s, r, (0.0, 1.0)))
     for number, (label, score) in enumerate([(1, 0.4), (0, 0.5), (1, 0.9), (0, 0.2), (1, 0.1)]):
         mask = np.full((40, 400), bool(label))
         sample = Sample(photo(40, 400), Path(f"{number}.png"), mask, label)
-        extremes.see(sample, AnomalyResult(np.zeros((40, 400), np.float32), score))
-    written = extremes.write(tmp_path / "cell", (0.0, 1.0))
+        result = AnomalyResult(np.zeros((40, 400), np.float32), score)
+        extremes.see(module._ranks(sample, result), score, sample, result)
+    written = extremes.write(tmp_path / "cell")
     found = {entry["kind"]: (entry["source"], entry["score"]) for entry in written}
     assert found == {
         "hardest": ("4.png", 0.1),

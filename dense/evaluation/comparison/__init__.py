@@ -1,0 +1,10 @@
+"""Comparisons of methods: every cell measured once, kept on disk, and shown as one table.
+
+`cells` runs and keeps what any `Task` measures, `tables` writes JSON, Markdown and the page;
+`inspect_*` and `segment_*` say what a cell of each task is, how it is measured and summed up.
+"""
+
+from dense.evaluation.comparison.cells import Comparison, Task, compare
+from dense.evaluation.comparison.tables import write_tables
+
+__all__ = ["Comparison", "Task", "compare", "write_tables"]

@@ -1,0 +1,1 @@
+"""Open-vocabulary detection: proposals, region scores, suppression, masks."""

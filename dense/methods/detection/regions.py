@@ -1,0 +1,87 @@
+"""What a detector looks at of a region, one by one: its crop, and its mask at original size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense.backbones import CLIPBackbone
+from dense.methods.detection.proposals import Proposals
+from dense.postprocess import label_free_threshold
+from dense.regions import pool_boxes, to_patches
+from dense.structures import Sample, Size
+
+CROPS_AT_ONCE = 32
+
+
+def see_crops(backbone: CLIPBackbone, sample: Sample, boxes: Tensor, margin: float) -> Tensor:
+    """Class tokens of boxes cut out and squashed to the tower's own size.
+
+    Args:
+        backbone: The CLIP.
+        sample: The picture.
+        boxes: (R, 4) xyxy in original pixels.
+        margin: Added on each side, as a share of the box.
+
+    Returns:
+        (R, D), not normalised.
+    """
+    preprocess, size = backbone.preprocess, backbone.image_size
+    height, width = sample.image_size
+    rows = []
+    for some in boxes.split(CROPS_AT_ONCE):
+        crops = []
+        for x0, y0, x1, y1 in some.tolist():
+            dx, dy = margin * (x1 - x0), margin * (y1 - y0)
+            top, low = _span(y0 - dy, y1 + dy, height)
+            left, right = _span(x0 - dx, x1 + dx, width)
+            crop = np.ascontiguousarray(sample.image[top:low, left:right])
+            crops.append(preprocess.to_tensor(preprocess.resize(crop, size)))
+        rows.append(backbone.vit.encode_image(backbone.to_batch(crops)).float())
+    return torch.cat(rows)
+
+
+def full_mask(proposals: Proposals, number: int, patches: Tensor, size: Size) -> NDArray[np.bool_]:
+    """Mask of a proposal at original size, inside its box.
+
+    Its own mask, if proposals have some; else the patches of its box that look like their mean, cut
+    by `label_free_threshold` (all of the box, where they all look alike).
+
+    Args:
+        proposals: All of a picture.
+        number: Which one.
+        patches: (C, gh, gw).
+        size: (H, W) of the picture.
+
+    Returns:
+        (H, W) bool.
+    """
+    if proposals.masks is not None:
+        soft = proposals.masks[number].float()
+        bound = 0.5
+    else:
+        grid = (patches.shape[1], patches.shape[2])
+        box = to_patches(proposals.boxes[number : number + 1], size, grid)
+        mean = pool_boxes(patches, box.to(patches))[0]
+        soft = torch.einsum("chw,c->hw", F.normalize(patches, dim=0), F.normalize(mean, dim=0))
+        x0, y0, x1, y1 = (int(v) for v in torch.cat([box[0, :2].floor(), box[0, 2:].ceil()]))
+        bound = label_free_threshold(soft[y0:y1, x0:x1]) or -1.0
+        soft = soft.cpu()
+    whole = F.interpolate(soft[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    mask = (whole >= bound).numpy()
+    x0, y0, x1, y1 = proposals.boxes[number].tolist()
+    (top, low), (left, right) = _span(y0, y1, size[0]), _span(x0, x1, size[1])
+    inside = np.zeros(size, bool)
+    inside[top:low, left:right] = mask[top:low, left:right]
+    return inside
+
+
+def _span(low: float, high: float, length: int) -> Size:
+    """Whole pixels that a side touches, at least one."""
+    first = min(max(math.floor(low), 0), length - 1)
+    return first, max(min(math.ceil(high), length), first + 1)

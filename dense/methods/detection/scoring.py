@@ -1,0 +1,83 @@
+"""From region probabilities to detections: fusion, candidates, suppression; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dense.errors import InputError
+
+CANDIDATES = 2000
+"""Most (box, class) pairs that are compared with each other: bounds time and memory."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of a box and a class, best first.
+
+    Attributes:
+        place: (M,) int64 number of the box.
+        labels: (M,) int64 class indices.
+        scores: (M,) in [0, 1].
+    """
+
+    place: Tensor
+    labels: Tensor
+    scores: Tensor
+
+
+def fuse(dense: Tensor, crops: Tensor, share: float) -> Tensor:
+    """Geometric mean dense^(1 − share) · crops^share of two sets of probabilities (R, K)."""
+    if not 0 <= share <= 1:
+        raise InputError(f"the crops' share must lie in [0, 1], got {share}")
+    return dense.clamp(min=1e-12) ** (1 - share) * crops.clamp(min=1e-12) ** share
+
+
+def candidates(scores: Tensor, *, least: float, limit: int = CANDIDATES) -> Candidates:
+    """The best pairs of box and class.
+
+    Args:
+        scores: (R, K) in [0, 1].
+        least: Pairs below are left out.
+        limit: Most pairs.
+    """
+    flat = scores.flatten()
+    count = min(limit, flat.numel())
+    best = flat.topk(count) if count else flat.sort(descending=True)
+    kept = best.values >= least
+    index, values = best.indices[kept], best.values[kept]
+    classes = max(scores.shape[1], 1)
+    return Candidates(index // classes, index % classes, values)
+
+
+def class_nms(boxes: Tensor, labels: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Greedy non-maximum suppression within each class.
+
+    Args:
+        boxes: (M, 4) xyxy.
+        labels: (M,) class indices.
+        scores: (M,).
+        threshold: Intersection over union above which the lower score goes.
+
+    Returns:
+        Places that are kept, best first.
+    """
+    order = scores.argsort(descending=True, stable=True)
+    overlap = box_iou(boxes[order], boxes[order])
+    rivals = (overlap > threshold) & (labels[order][:, None] == labels[order])
+    alive = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
+    for place in range(len(order)):
+        if alive[place]:
+            alive[place + 1 :] &= ~rivals[place, place + 1 :]
+    return order[alive]
+
+
+def box_iou(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union (M, N) of boxes (M, 4) and (N, 4), xyxy."""
+    low = torch.maximum(first[:, None, :2], second[:, :2])
+    high = torch.minimum(first[:, None, 2:], second[:, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1) for boxes in (first, second)]
+    return shared / (areas[0][:, None] + areas[1] - shared).clamp(min=1e-9)

@@ -1,0 +1,118 @@
+"""The image encoder of SAM as a provider (Kirillov et al., ICCV 2023, arXiv:2304.02643)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense.backbones.preprocess import PreprocessConfig
+from dense.backbones.trace import Trace
+from dense.backbones.vit import DenseViT
+from dense.errors import InputError, MissingDependencyError
+from dense.providers.base import PixelProvider, View
+from dense.providers.vit import read_tensors
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
+NAMES = {"sam-b": "vit_b", "sam-l": "vit_l", "sam-h": "vit_h"}
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""Of values in [0, 255], as SAM was trained."""
+
+
+class SamProvider(PixelProvider):
+    """SAM's encoder on pictures whose long side is resized to its own (1024), the rest padded.
+
+    Args:
+        name: For the card.
+        model: SAM; it is frozen here.
+        source: How the CLIP's pictures are normalised.
+    """
+
+    def __init__(self, name: str, model: Sam, source: PreprocessConfig) -> None:
+        mean, std = (tuple(value / 255 for value in values) for values in (MEAN, STD))
+        super().__init__(name, source, PreprocessConfig(mean, std, "bilinear"))  # type: ignore[arg-type]
+        self.model = model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def look(self, vit: DenseViT, trace: Trace) -> View:
+        """Features after the neck, and the projections of the last block, which sees the whole.
+
+        See the base class.
+        """
+        encoder, images = self.model.image_encoder, self.pictures(trace)
+        side, patch = encoder.img_size, encoder.patch_embed.proj.kernel_size[0]
+        scale = side / max(images.shape[-2:])
+        h, w = (max(patch, round(length * scale)) for length in images.shape[-2:])
+        images = F.interpolate(images, (h, w), mode="bilinear", antialias=True)
+        x = encoder.patch_embed(F.pad(images, (0, side - w, 0, side - h)))
+        x = x if encoder.pos_embed is None else x + encoder.pos_embed
+        for block in encoder.blocks[:-1]:
+            x = block(x)
+        attention = encoder.blocks[-1].attn
+        qkv = attention.qkv(encoder.blocks[-1].norm1(x)).flatten(1, 2)
+        q, k, v = qkv.unflatten(2, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        features = encoder.neck(encoder.blocks[-1](x).permute(0, 3, 1, 2))
+        rows, columns = h // patch, w // patch
+        whole = torch.arange(x.shape[1] * x.shape[2], device=x.device).view(x.shape[1:3])
+        return View(
+            features[..., :rows, :columns],
+            q,
+            k,
+            v,
+            whole[:rows, :columns].flatten(),
+            _relative(attention, q, x.shape[1], x.shape[2]),
+        )
+
+
+def _relative(
+    attention: torch.nn.Module, q: Tensor, rows: int, columns: int
+) -> tuple[Tensor, Tensor] | None:
+    """What relative positions add to the logits, by row and by column of the key."""
+    if not attention.use_rel_pos:
+        return None
+    from segment_anything.modeling.image_encoder import get_rel_pos
+
+    grid = q.unflatten(2, (rows, columns))
+    by_row = get_rel_pos(rows, rows, attention.rel_pos_h)
+    by_column = get_rel_pos(columns, columns, attention.rel_pos_w)
+    return (
+        torch.einsum("bhyxd,yrd->bhyxr", grid, by_row).flatten(2, 3),
+        torch.einsum("bhyxd,xcd->bhyxc", grid, by_column).flatten(2, 3),
+    )
+
+
+def load_sam(name: str, weights: str | None) -> Sam:
+    """Make SAM from the authors' checkpoint.
+
+    Args:
+        name: One of `NAMES`.
+        weights: The authors' .pth file.
+
+    Raises:
+        MissingDependencyError: If segment-anything is not installed.
+        InputError: If there is no checkpoint or it does not fit.
+    """
+    try:
+        from segment_anything import sam_model_registry
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{name} needs segment-anything: pip install segment-anything"
+        ) from error
+    if weights is None:
+        raise InputError(
+            f"{name} needs SAM's own checkpoint: download it from the authors' repository "
+            "(facebookresearch/segment-anything) and name the file (settings provider_weights, "
+            "aggregator_weights, regions_weights)"
+        )
+    state = read_tensors(weights)
+    model = sam_model_registry[NAMES[name]]()
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{weights} is not a checkpoint of {name}: {reason}") from error
+    return model
