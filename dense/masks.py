@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dense.errors import InputError
+from dense.rle import encode_rle
 from dense.structures import SegmentationResult
 
 Mask = NDArray[np.bool_]
@@ -46,40 +45,6 @@ def segments(result: SegmentationResult, *, hidden: Sequence[int] = ()) -> list[
 def cut_out(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.uint8]:
     """(H, W, 4) RGBA of a picture (H, W, 3): opaque inside the mask, clear outside."""
     return np.dstack([image, np.where(mask, 255, 0).astype(np.uint8)])
-
-
-def encode_rle(mask: Mask) -> dict[str, object]:
-    """A mask (H, W) as COCO's compressed run lengths: ``{"size": [H, W], "counts": text}``.
-
-    Runs of 0 and 1 alternate down the columns, 0 first; from the third on, a run is written as
-    its difference from the last but one of its kind, in characters of 5 bits.
-    """
-    flat = np.asarray(mask, bool).ravel(order="F")
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    starts = np.concatenate([[0], changes, [flat.size]])
-    runs = np.diff(starts).tolist()
-    if flat.size and flat[0]:
-        runs.insert(0, 0)
-    deltas = [run - (runs[i - 2] if i > 2 else 0) for i, run in enumerate(runs)]
-    return {"size": list(mask.shape), "counts": "".join(map(_to_text, deltas))}
-
-
-def decode_rle(rle: Mapping[str, Any]) -> Mask:
-    """The inverse of `encode_rle`; COCO's plain lists of runs are read too.
-
-    Raises:
-        InputError: If the runs do not fill the size.
-    """
-    height, width = rle["size"]
-    counts = rle["counts"]
-    runs = _from_text(counts) if isinstance(counts, str) else list(counts)
-    if sum(runs) != height * width or min(runs, default=0) < 0:
-        raise InputError(
-            f"the run lengths of a mask of {height} x {width} must add up to "
-            f"{height * width}, got {sum(runs)}: the text is cut or of another picture"
-        )
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape((height, width), order="F")
 
 
 def polygons(mask: Mask) -> list[list[Ring]]:
@@ -156,29 +121,3 @@ def _box(mask: Mask) -> list[int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     x, y = int(columns[0]), int(rows[0])
     return [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
-
-
-def _to_text(value: int) -> str:
-    """A whole number in groups of 5 bits, low first, each as a character from "0" on."""
-    text = ""
-    while True:
-        group, value = value & 31, value >> 5
-        last = value == (-1 if group & 16 else 0)
-        text += chr(48 + group + (0 if last else 32))
-        if last:
-            return text
-
-
-def _from_text(text: str) -> list[int]:
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        group = ord(character) - 48
-        value |= (group & 31) << shift
-        shift += 5
-        if not group & 32:
-            if group & 16:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
-    return runs

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dense.errors import InputError
-from dense.masks import cut_out, decode_rle, encode_rle, polygons, segments, to_coco, to_geojson
+from dense.masks import cut_out, polygons, segments, to_coco, to_geojson
+from dense.rle import decode_rle, encode_rle
 from dense.structures import SegmentationResult
 
 
@@ -85,20 +86,20 @@ def test_run_lengths_equal_pycocotools(kind: str) -> None:
     ours = encode_rle(mask)
     theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert ours == {"size": list(theirs["size"]), "counts": theirs["counts"].decode()}
-    assert (decode_rle(ours) == mask).all()
+    assert (decode_rle(ours, mask.shape, "a") == mask).all()
 
 
 def test_long_runs_and_plain_lists() -> None:
     mask = np.zeros((700, 900), bool)
     mask[5:600, 100:850] = True
-    assert (decode_rle(encode_rle(mask)) == mask).all()
-    plain = decode_rle({"size": [2, 3], "counts": [1, 2, 3]})
+    assert (decode_rle(encode_rle(mask), mask.shape, "a") == mask).all()
+    plain = decode_rle({"size": [2, 3], "counts": [1, 2, 3]}, (2, 3), "a")
     assert plain.tolist() == [[False, True, False], [True, False, False]]
 
 
 def test_run_lengths_of_another_size() -> None:
-    with pytest.raises(InputError, match="must add up to 12, got 6"):
-        decode_rle({"size": [3, 4], "counts": [1, 2, 3]})
+    with pytest.raises(InputError, match="do not fill its picture of 12 pixels"):
+        decode_rle({"size": [3, 4], "counts": [1, 2, 3]}, (3, 4), "a")
 
 
 def test_files_of_a_result() -> None:

@@ -12,7 +12,6 @@ from dense.apps.files import Report, Track, about, outcome, read_all
 from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets.boxes import BoxesByName, proposals_json
-from dense.datasets.rle import encode_rle
 from dense.errors import InputError
 from dense.evaluation.detection import coco_rows
 from dense.images import write_image
@@ -23,6 +22,7 @@ from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.segment_anything import SamProposals, load_generator
 from dense.methods.detection.vocabulary import object_classes
 from dense.outputs import check_writable, write_json, write_text
+from dense.rle import encode_rle
 from dense.structures import DetectionResult, Sample
 from dense.video import FilmWriter, Frame, FrameReader
 from dense.visualize import draw_detections

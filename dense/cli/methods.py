@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import get_args
 
 from dense.cli import common
-from dense.methods.catalog import Method, Task, find_method, methods
+from dense.methods.catalog import find_method, methods
+from dense.methods.method import Method, Task
 
 
 def add_parser(commands: common.Subparsers) -> None:

@@ -119,7 +119,6 @@ def probability(text: str) -> float | str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from dense.errors import InputError, unknown_name
     from dense.images import find_images
     from dense.outputs import check_writable
     from dense.prompts import make_class_list
@@ -128,15 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.classes_file is not None:
         classes += common.read_words(arguments.classes_file)
     make_class_list(classes, arguments.background)
-    for name in ("threshold", "opacity", "abstain"):
-        value = getattr(arguments, name)
-        if value not in (None, "otsu") and not 0.0 <= value <= 1.0:
-            raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
-    if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
-        raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
-    for name in arguments.export:
-        if name not in EXPORTS:
-            raise unknown_name("export", name, EXPORTS)
+    _check(arguments)
     paths = find_images(arguments.source)
     check_writable(arguments.out)
 
@@ -161,6 +152,21 @@ def run(arguments: argparse.Namespace) -> None:
     )
     common.save_json(arguments, report)
     _show(report, arguments.out)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse numbers and names before the checkpoint is loaded."""
+    from dense.errors import InputError, unknown_name
+
+    for name in ("threshold", "opacity", "abstain"):
+        value = getattr(arguments, name)
+        if value not in (None, "otsu") and not 0.0 <= value <= 1.0:
+            raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
+    if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
+        raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
+    for name in arguments.export:
+        if name not in EXPORTS:
+            raise unknown_name("export", name, EXPORTS)
 
 
 def _show(report: dict[str, object], out: Path) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from dense.datasets._files import read_json, require_directory
-from dense.datasets.rle import decode_rle
 from dense.errors import InputError
 from dense.images import read_image
+from dense.rle import decode_rle
 from dense.structures import Sample, Size
 
 _FORM = "COCO's panoptic images, annotations with segments_info, and categories with isthing"

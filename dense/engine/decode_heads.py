@@ -152,7 +152,7 @@ class MaskTextHead(BaseDecodeHead):
     def loss(
         self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: object
     ) -> dict[str, Tensor]:
-        """Pixel-wise cross-entropy, and mask-to-text cross-entropy of the classes that are there."""
+        """Pixel-wise cross-entropy, and mask-to-text cross-entropy of the classes it shows."""
         logits, pixels = self._masks(inputs)
         losses = self.loss_by_feat(logits, batch_data_samples)
         labels = self._stack_batch_gt(batch_data_samples)

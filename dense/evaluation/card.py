@@ -24,11 +24,13 @@ from dense.methods.catalog import find_method
 from dense.methods.segmentation.protocol import WHOLE
 from dense.metrics.intervals import auroc_interval, wilson_interval
 from dense.prompts import readable_name
+from dense.structures import AnomalyResult, Sample
 
 MANY_CLASSES = 200
 """Above, 7 templates are used instead of 80: a tenth of the text work."""
 
 Progress = Callable[[str], None]
+Scored = list[tuple[float, int]]
 
 
 @dataclass(frozen=True)
@@ -192,17 +194,14 @@ def _inspection(
 ) -> list[CardRow]:
     metrics, runs, labels = [], [], []
     for seed in range(seeds if shots else 1):
-        seen: list[tuple[float, int]] = []
-        found = measure(
-            build(),
-            data,
-            shots=shots,
-            seed=seed,
-            seen=lambda sample, result, seen=seen: seen.append(
-                (result.score, int(sample.label or 0))
-            ),
-        )
-        metrics.append(found.metrics)
+        seen: Scored = []
+
+        def note(
+            sample: Sample, result: AnomalyResult, seen: list[tuple[float, int]] = seen
+        ) -> None:
+            seen.append((result.score, int(sample.label or 0)))
+
+        metrics.append(measure(build(), data, shots=shots, seed=seed, seen=note).metrics)
         runs.append([score for score, _ in seen])
         labels = [label for _, label in seen]
     rows = []

@@ -13,8 +13,8 @@ import numpy as np
 
 from dense.datasets._files import read_json
 from dense.datasets.open_vocabulary import Split
-from dense.datasets.rle import encode_rle
 from dense.errors import InputError, MissingDependencyError, unknown_name
+from dense.rle import encode_rle
 from dense.structures import DetectionResult
 
 Row = dict[str, object]

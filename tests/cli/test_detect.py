@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from dense.datasets.boxes import read_boxes
-from dense.datasets.rle import decode_rle
 from dense.images import read_image
+from dense.rle import decode_rle
 from tests.helpers import photo
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dense.images import read_image, read_mask
-from dense.masks import decode_rle
+from dense.rle import decode_rle
 from tests.helpers import photo
 
 
@@ -113,7 +113,7 @@ def test_exports_confidence_and_abstention(dense, picture, tmp_path):
     assert (rle["image"]["file_name"], rle["image"]["height"]) == ("photo.png", 40)
     rebuilt = np.full((40, 56), -1)
     for entry, name in zip(rle["annotations"], record["rgba"], strict=True):
-        part = decode_rle(entry["segmentation"])
+        part = decode_rle(entry["segmentation"], tuple(entry["segmentation"]["size"]), "a")
         rebuilt[part] = entry["category_id"]
         alpha = np.asarray(Image.open(tmp_path / "a" / name))[..., 3]
         assert ((alpha == 255) == part).all()

@@ -11,8 +11,8 @@ from PIL import Image
 
 from dense.datasets import DetectionFolder
 from dense.datasets.regions import PanopticFolder, mask_boxes, read_segmentation
-from dense.datasets.rle import decode_rle, encode_rle
 from dense.errors import InputError
+from dense.rle import decode_rle, encode_rle
 from tests.helpers import photo
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from dense.datasets.anomaly import AUTO, AnomalyFolder
 from dense.errors import InputError, unknown_name
 from dense.evaluation.comparison.cells import name_roots
-from dense.methods.catalog import Method, find_method, methods
+from dense.methods.catalog import find_method, methods
+from dense.methods.method import Method
 from dense.metrics.anomaly import NATIVE
 
 

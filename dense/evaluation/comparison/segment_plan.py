@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dense.errors import InputError
 from dense.evaluation.comparison.cells import name_roots
 from dense.evaluation.comparison.segment_data import SegmentData, check_vocabulary
-from dense.methods.catalog import Method, find_method, methods
+from dense.methods.catalog import find_method, methods
+from dense.methods.method import Method
 from dense.methods.segmentation.protocol import (
     WHOLE,
     SegmentProtocol,

@@ -3,8 +3,8 @@
 Gandelsman, Efros and Steinhardt, "Interpreting CLIP's Image Representation via Text-Based
 Decomposition", ICLR 2024, arXiv:2310.05916. The class token is a sum over blocks, heads and
 patches; each patch's own share says how much it speaks for a class. It asks what the whole
-picture's feature is made of, not what a patch shows: patches that the class token does not attend to say
-next to nothing, hence it is good at the main object and poor at stuff.
+picture's feature is made of, not what a patch shows: patches that the class token does not attend
+to say next to nothing, hence it is good at the main object and poor at stuff.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from dense.evaluation.comparison.tables import remarks, table, to_json, to_markd
 from dense.evaluation.inspection import CategoryData, evenly, measure
 from dense.images import read_image
 from dense.methods.anomaly.base import Inspector
-from dense.methods.catalog import Method, find_method
+from dense.methods.catalog import find_method
+from dense.methods.method import Method
 from dense.structures import AnomalyResult, Sample
 from tests.datasets.made import make_category, write
 from tests.helpers import photo, tiny_backbone

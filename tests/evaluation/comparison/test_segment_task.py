@@ -29,7 +29,8 @@ from dense.evaluation.comparison.segment_plan import SegmentSetup, plan
 from dense.evaluation.comparison.segment_task import SegmentTask
 from dense.evaluation.comparison.tables import remarks, to_json, to_markdown
 from dense.evaluation.segmentation import segment_folder
-from dense.methods.catalog import Method, find_method
+from dense.methods.catalog import find_method
+from dense.methods.method import Method
 from dense.methods.segmentation.base import PatchMethod, builder
 from dense.methods.segmentation.protocol import PROTOCOLS, SegmentProtocol
 from tests.datasets.made import make_segmentation, segmentation_mask, write

@@ -10,7 +10,8 @@ from dense.backbones import CLIPBackbone, last_block
 from dense.backbones.blocks import run_block
 from dense.backbones.dual_path import dual_path, parallel_outputs
 from dense.errors import InputError
-from dense.methods.catalog import Method, methods
+from dense.methods.catalog import methods
+from dense.methods.method import Method
 from dense.methods.segmentation.base import LastBlockMethod, scaled_block
 from dense.methods.segmentation.gem import self_grouped
 from dense.methods.segmentation.maskclip import MaskCLIP, denoise_prompts, smooth_by_keys
