@@ -132,12 +132,18 @@ def test_logged_losses_name_every_term(chain: Path) -> None:
         "teacher",
         "classes",
         "mimicry",
+        "regression",
         "dense",
+        "dense_regression",
+        "dense_regression_values",
         "words",
+        "words_values",
         "state_patch",
         "state_window_5",
     ):
-        assert all(math.isfinite(row[f"loss_{name}"]) for row in rows), name
+        # a batch without class names has no loss of classes
+        found = [row[f"loss_{name}"] for row in rows if f"loss_{name}" in row]
+        assert found and all(map(math.isfinite, found)), name
 
 
 def test_resume_gives_the_same_weights(chain: Path) -> None:
