@@ -39,7 +39,7 @@ PHOTOS = (
     Photo("rocket", ("tower; rocket", "sky")),
     Photo("china", ("temple; palace", "sky", "tree")),
 )
-METHOD = "patch"
+METHOD = "words-memory"
 """One pass a picture; the packaged model is better at it than at windows."""
 
 DRAWN_DEFECTS = (
