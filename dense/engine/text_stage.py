@@ -19,7 +19,6 @@ from dense.engine.data import collate
 from dense.engine.model import default_device
 from dense.engine.train_common import Numbered, main_first
 from dense.methods.text_distillation import Phrase, TextDistillation
-from dense.prompts import SHORT_TEMPLATES, fill
 from dense.training.build_caches import cache_phrases
 from dense.training.cache import FeatureCache, content_key
 from dense.training.phrases import (
@@ -121,8 +120,7 @@ def phrase_targets(
     def make() -> tuple[FeatureCache, TextSpace]:
         name = content_key(teacher.word_embeddings.numpy().tobytes(), str(bf16))
         cache = cache_phrases(corpus.train, encode, teacher.width, folder, name=name)
-        prompts = [p for n in classes for p in (n, *fill(SHORT_TEMPLATES, n))]
-        return cache, _space(cache, prompts, encode)
+        return cache, _space(cache)
 
     cache, space = main_first(make)
     return PhraseTargets(corpus, cache, space, teacher, folder, bf16)
@@ -253,16 +251,12 @@ def _sentences(records: Sequence[CaptionRecord]) -> list[str]:
     return sorted({text for record in told for text in record.texts})
 
 
-def _space(
-    cache: FeatureCache, prompts: Sequence[str], encode: Callable[[Sequence[str]], Tensor]
-) -> TextSpace:
-    place = cache.folder / f"space-{content_key(prompts)}.safetensors"
+def _space(cache: FeatureCache) -> TextSpace:
+    place = cache.folder / "space.safetensors"
     if not place.is_file():
-        rows = torch.stack([cache.read(i, "raw") for i in range(cache.count)])
-        space = fit_text_space(rows, encode(prompts) if prompts else None)
-        _save(place, {"mean": space.mean, "matrix": space.matrix.contiguous()})
-    kept = load_file(place)
-    return TextSpace(kept["mean"], kept["matrix"])
+        space = fit_text_space(torch.stack([cache.read(i, "raw") for i in range(cache.count)]))
+        _save(place, {"mean": space.mean})
+    return TextSpace(load_file(place)["mean"])
 
 
 def _save(place: Path, tensors: dict[str, Tensor]) -> None:

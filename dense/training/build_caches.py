@@ -176,8 +176,8 @@ def _pairs_key(pairs: DefectPairs, weights: str, settings: tuple[object, ...]) -
 
 def word_vocabulary(
     records: Sequence[CaptionRecord], *, least: int = 4
-) -> tuple[tuple[str, ...], list[list[int]]]:
-    """Words to align, and which of them each picture has.
+) -> tuple[tuple[str, ...], list[dict[int, float]]]:
+    """Words to align, and which of them each picture may show, with prior probabilities.
 
     Args:
         records: The pictures' words.
@@ -189,7 +189,8 @@ def word_vocabulary(
     counts = Counter(word for row in said for word in row)
     vocabulary = tuple(sorted(word for word, count in counts.items() if count >= least))
     number = {word: place for place, word in enumerate(vocabulary)}
-    return vocabulary, [[number[word] for word in row if word in number] for row in said]
+    rows = [{number[word]: p for word, p in row.items() if word in number} for row in said]
+    return vocabulary, rows
 
 
 def aligned_words(
@@ -228,7 +229,7 @@ def aligned_words(
 
 
 def _align(
-    rows: Sequence[Sequence[int]],
+    rows: Sequence[Mapping[int, float]],
     cache: FeatureCache,
     words: int,
     prefix: int,
@@ -253,11 +254,12 @@ def _align(
             continue
         patches = sorter.normalise(cache.read(number, "tokens")[prefix:])
         share = affinity(patches[None])[0] @ patch_words(table, said, seen[number])
-        some = list(said)[:most]
-        pad = most - len(some)
+        best = share.sum(0).argsort(descending=True)[:most]
+        pad = most - len(best)
         picture.append(number)
-        weight.append(F.pad(share[:, : len(some)], (0, pad)).half())
-        index.append(F.pad(torch.tensor(some), (0, pad)).to(torch.int16).expand(len(share), -1))
+        weight.append(F.pad(share[:, best], (0, pad)).half())
+        some = torch.tensor(list(said))[best]
+        index.append(F.pad(some, (0, pad)).to(torch.int16).expand(len(share), -1))
     return {
         "picture": torch.tensor(picture),
         "index": torch.stack(index).contiguous(),

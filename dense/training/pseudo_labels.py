@@ -17,49 +17,32 @@ from dense.errors import InputError
 
 @dataclass(frozen=True)
 class TextSpace:
-    """A centred, partly whitened space of text embeddings.
+    """A centred space of text embeddings.
 
-    Sentence embeddings share a large common direction and a few dominant ones, which say "this is
-    a phrase" rather than which. Taking them away spreads the classes (Mu and Viswanath 2018).
+    Sentence embeddings share a large common direction, which says "this is a phrase" rather than
+    which; taking it away spreads the classes (Mu and Viswanath 2018). Nothing is whitened: that
+    raises directions that a small text tower cannot follow for words it has not met.
 
     Attributes:
         mean: (E,) subtracted.
-        matrix: (E, E) multiplied from the right; the identity for centring alone.
     """
 
     mean: Tensor
-    matrix: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
         """Map raw embeddings (..., E) to unit rows of this space."""
-        return F.normalize((features.float() - self.mean) @ self.matrix, dim=-1)
+        return F.normalize(features.float() - self.mean, dim=-1)
 
 
-def fit_text_space(
-    phrases: Tensor, names: Tensor | None = None, *, power: float = 0.5, floor: float = 0.3
-) -> TextSpace:
-    """Fit a `TextSpace` to sample phrases.
-
-    Args:
-        phrases: (P, E) raw embeddings of phrases of all kinds; their mean is the centre.
-        names: (Q, E) raw embeddings of class prompts; if given, their covariance and that of the
-            phrases, each scaled to trace one, count half each.
-        power: 0 only centres, 0.5 whitens: eigenvalues are raised to ``-power``.
-        floor: Share of the mean eigenvalue added to all before, against noise.
+def fit_text_space(phrases: Tensor) -> TextSpace:
+    """Centre a `TextSpace` on sample phrases of all kinds, (P, E) raw embeddings.
 
     Raises:
         InputError: If there are fewer than two phrases.
     """
     if len(phrases) < 2:
         raise InputError(f"a text space needs at least two phrases, got {len(phrases)}")
-    mean = phrases.float().mean(0)
-    parts = [phrases.float() - mean] + ([] if names is None else [names.float() - mean])
-    covariances = [part.T @ part / len(part) for part in parts]
-    covariance = torch.stack([c / c.trace() for c in covariances]).mean(0)
-    values, vectors = torch.linalg.eigh(covariance)
-    values = values.clamp(min=0)
-    values = (values + floor * values.mean()) ** -power
-    return TextSpace(mean, vectors @ torch.diag(values) @ vectors.T)
+    return TextSpace(phrases.float().mean(0))
 
 
 def named_embedding(

@@ -7,7 +7,7 @@ recognition as machine translation"). A silent word takes what no word explains.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,12 +71,17 @@ def fit_kinds(patches: Tensor, count: int, *, rounds: int = 8, seed: int = 0) ->
 
 
 def align_words(
-    said: Sequence[Sequence[int]], seen: Tensor, *, words: int, kinds: int, rounds: int = 25
+    said: Sequence[Mapping[int, float]],
+    seen: Tensor,
+    *,
+    words: int,
+    kinds: int,
+    rounds: int = 25,
 ) -> Tensor:
     """Expectation maximisation of the alignment model.
 
     Args:
-        said: Word indices of each picture, from 0.
+        said: For each picture its words, by index from 0, with their prior probabilities.
         seen: (P, N) kinds of its patches.
         words: Number of words.
         kinds: Number of kinds.
@@ -90,16 +95,16 @@ def align_words(
     """
     if len(said) != len(seen):
         raise InputError(f"every picture needs words and patches, got {len(said)} and {len(seen)}")
-    pairs = [(i, w) for i, row in enumerate(said) if row for w in (0, *(v + 1 for v in row))]
+    pairs = [(i, w, p) for i, row in enumerate(said) if row for w, p in _with_silence(row)]
     if not pairs:
         raise InputError("no picture has words to align")
-    picture, word = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    picture, word, prior = (torch.tensor(column) for column in zip(*pairs, strict=True))
     background = torch.bincount(seen.flatten(), minlength=kinds).double()
     background = background / background.sum()
     table = torch.full((words + 1, kinds), 1 / kinds, dtype=torch.float64)
     table[0] = background
     for _ in range(rounds):
-        share = _shares(table, picture, word, seen)
+        share = _shares(table, picture, word, prior, seen)
         counts = (_SMOOTHING * kinds * background).repeat(words + 1, 1)
         flat = (word[:, None] * kinds + seen[picture]).flatten()
         counts.view(-1).index_add_(0, flat, share.flatten())
@@ -108,24 +113,28 @@ def align_words(
     return table
 
 
-def patch_words(table: Tensor, said: Sequence[int], seen: Tensor) -> Tensor:
+def patch_words(table: Tensor, said: Mapping[int, float], seen: Tensor) -> Tensor:
     """Probability (N, words said) that a patch of a picture shows each of its words.
 
     What is missing to one belongs to the silent word.
 
     Args:
         table: From `align_words`.
-        said: Word indices of the picture.
+        said: Word indices of the picture with their prior probabilities.
         seen: (N,) kinds of its patches.
     """
-    word = torch.tensor([0, *(v + 1 for v in said)])
-    share = _shares(table, torch.zeros_like(word), word, seen[None])
+    word, prior = (torch.tensor(column) for column in zip(*_with_silence(said), strict=True))
+    share = _shares(table, torch.zeros_like(word), word, prior, seen[None])
     return share[1:].T.float()
 
 
-def _shares(table: Tensor, picture: Tensor, word: Tensor, seen: Tensor) -> Tensor:
+def _with_silence(said: Mapping[int, float]) -> list[tuple[int, float]]:
+    """Rows of the table, the silent word first, with priors."""
+    return [(0, SILENT_PRIOR), *((word + 1, prior) for word, prior in said.items())]
+
+
+def _shares(table: Tensor, picture: Tensor, word: Tensor, prior: Tensor, seen: Tensor) -> Tensor:
     """(pairs, N): which of a picture's words made each patch."""
-    weight = torch.where(word == 0, SILENT_PRIOR, 1.0).double()[:, None]
-    value = table[word[:, None], seen[picture]] * weight
+    value = table[word[:, None], seen[picture]] * prior.double()[:, None]
     total = value.new_zeros(int(picture.max()) + 1, value.shape[1]).index_add_(0, picture, value)
     return value / total[picture].clamp(min=1e-12)

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from dense.errors import InputError
 from dense.training.pseudo_labels import (
-    TextSpace,
     affinity,
     fit_text_space,
     named_embedding,
@@ -18,21 +17,10 @@ from dense.training.pseudo_labels import (
 from dense.training.word_alignment import align_words, fit_kinds, patch_words
 
 
-def test_space_centres_and_whitens() -> None:
-    spread = torch.randn(4000, 3) * torch.tensor([4.0, 1.0, 0.5]) + 7
-    space = fit_text_space(spread, floor=0.0)
-    mapped = (spread - space.mean) @ space.matrix
-    covariance = mapped.T @ mapped / len(mapped)
-    torch.testing.assert_close(covariance / covariance[0, 0], torch.eye(3), atol=1e-3, rtol=0)
-    torch.testing.assert_close(space(spread).norm(dim=1), torch.ones(4000))
-
-
-def test_space_without_power_only_centres() -> None:
-    phrases = torch.tensor([[1.0, 0.0], [3.0, 2.0]])
-    space = fit_text_space(phrases, power=0.0)
-    torch.testing.assert_close(space.matrix, torch.eye(2))
-    expected = F.normalize(torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), dim=-1)
-    torch.testing.assert_close(space(phrases), expected)
+def test_space_centres_and_normalises() -> None:
+    space = fit_text_space(torch.tensor([[1.0, 0.0], [3.0, 2.0]]))
+    assert space.mean.tolist() == [2.0, 1.0]
+    torch.testing.assert_close(space(torch.tensor([[5.0, 5.0]])), torch.tensor([[0.6, 0.8]]))
 
 
 def test_space_needs_phrases() -> None:
@@ -73,22 +61,27 @@ def test_affinity_averages_over_alike_patches() -> None:
 def test_words_find_their_patches() -> None:
     # kind 0 is sky, 1 grass, 2 is everywhere; no picture says which patch is which
     seen = torch.tensor([[0, 0, 1, 2], [0, 0, 2, 2], [1, 1, 2, 2], [0, 1, 1, 2]] * 5)
-    said = [[0, 1], [0], [1], [0, 1]] * 5
+    said = [{0: 1.0, 1: 1.0}, {0: 1.0}, {1: 1.0}, {0: 1.0, 1: 1.0}] * 5
     table = align_words(said, seen, words=2, kinds=3)
     torch.testing.assert_close(table.sum(1), torch.ones(3, dtype=torch.float64))
     assert table[1].argmax() == 0
     assert table[2].argmax() == 1
-    share = patch_words(table, [0, 1], seen[0])
+    share = patch_words(table, {0: 1.0, 1: 1.0}, seen[0])
     assert share.shape == (4, 2)
     assert share[0, 0] > 0.8 and share[2, 1] > 0.8
     assert share[3].max() < 0.5  # the silent word takes its part of what is everywhere
+    unlikely = patch_words(table, {0: 0.08, 1: 1.0}, seen[0])
+    torch.testing.assert_close(
+        unlikely[0, 0] / (1 - unlikely[0, 0]) * ((1 - share[0, 0]) / share[0, 0]),
+        torch.tensor(0.08),
+    )
 
 
 def test_alignment_needs_words() -> None:
     with pytest.raises(InputError, match="got 1 and 2"):
-        align_words([[0]], torch.zeros(2, 3, dtype=torch.int64), words=1, kinds=1)
+        align_words([{0: 1.0}], torch.zeros(2, 3, dtype=torch.int64), words=1, kinds=1)
     with pytest.raises(InputError, match="no picture has words"):
-        align_words([[]], torch.zeros(1, 3, dtype=torch.int64), words=1, kinds=1)
+        align_words([{}], torch.zeros(1, 3, dtype=torch.int64), words=1, kinds=1)
 
 
 def test_kinds_are_clusters() -> None:
@@ -100,8 +93,3 @@ def test_kinds_are_clusters() -> None:
         assert not set(found[:, first].tolist()) & set(found[:, second].tolist())
     with pytest.raises(InputError, match="61 kinds"):
         fit_kinds(patches, 61)
-
-
-def test_a_space_is_a_function_of_its_parts() -> None:
-    space = TextSpace(torch.tensor([1.0, 0.0]), 2 * torch.eye(2))
-    torch.testing.assert_close(space(torch.tensor([[4.0, 4.0]])), torch.tensor([[0.6, 0.8]]))
