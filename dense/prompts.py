@@ -26,6 +26,9 @@ SHORT_TEMPLATES = (
 
 PLAIN_TEMPLATES = ("a photo of a {}.",)
 
+PHRASE_TEMPLATES = ("a photo of {}",)
+"""For phrases that bring their own article."""
+
 NORMAL_STATES = (
     "{}",
     "flawless {}",
@@ -70,7 +73,10 @@ ANOMALIB_TEMPLATES = (
 
 
 def template_set(name: str) -> tuple[str, ...]:
-    """Templates by name: ``imagenet`` (80), ``short`` (7), ``plain`` (1), ``none`` (the words).
+    """Templates by name.
+
+    ``imagenet`` (80), ``short`` (7), ``plain`` (1), ``phrase`` (1, without an article), ``none``
+    (the words).
 
     Raises:
         InputError: If the name is unknown.
@@ -80,7 +86,12 @@ def template_set(name: str) -> tuple[str, ...]:
         from open_clip import OPENAI_IMAGENET_TEMPLATES
 
         return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
-    sets = {"short": SHORT_TEMPLATES, "plain": PLAIN_TEMPLATES, "none": ("{}",)}
+    sets = {
+        "short": SHORT_TEMPLATES,
+        "plain": PLAIN_TEMPLATES,
+        "phrase": PHRASE_TEMPLATES,
+        "none": ("{}",),
+    }
     if name not in sets:
         raise unknown_name("template set", name, ["imagenet", *sets])
     return sets[name]
@@ -223,7 +234,7 @@ class StateWords:
         ignore: What counts as normal beside the general states, e.g. ``"water drops"``.
 
     Raises:
-        InputError: If a word is blank.
+        InputError: If a word is blank, or is to be looked for and ignored.
     """
 
     look_for: tuple[str, ...] = ()
@@ -232,6 +243,11 @@ class StateWords:
     def __post_init__(self) -> None:
         if not all(word.strip() for word in (*self.look_for, *self.ignore)):
             raise InputError("a word to look for or to ignore is blank: write it or leave it out")
+        both = {w.strip().casefold() for w in self.look_for} & {
+            w.strip().casefold() for w in self.ignore
+        }
+        if both:
+            raise InputError(f"{min(both)!r} cannot be looked for and ignored: leave it out of one")
 
     def __bool__(self) -> bool:
         return bool(self.look_for or self.ignore)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -147,6 +151,56 @@ def check_boxes(boxes: NDArray[np.floating], size: Size, owner: str) -> NDArray[
         if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
             raise InputError(f"{box} lies outside the picture of {width} × {height} pixels")
     return np.clip(rows, 0, np.array([width, height, width, height], np.float32))
+
+
+def pixel_span(low: float, high: float, length: int) -> tuple[int, int]:
+    """First pixel that a side touches and the one behind its last; at least one pixel."""
+    first = min(max(math.floor(low), 0), length - 1)
+    return first, max(min(math.ceil(high), length), first + 1)
+
+
+def cut_box(image: NDArray[np.uint8], box: Sequence[float]) -> NDArray[np.uint8]:
+    """The pixels of a picture (H, W, 3) that a box xyxy touches, at least one."""
+    x0, y0, x1, y1 = box
+    top, low = pixel_span(y0, y1, image.shape[0])
+    left, right = pixel_span(x0, x1, image.shape[1])
+    return np.ascontiguousarray(image[top:low, left:right])
+
+
+def widen_boxes(boxes: NDArray[np.floating], margin: float, size: Size) -> NDArray[np.float32]:
+    """Boxes (R, 4) xyxy with `margin` times their side added on each side, within (H, W)."""
+    rows = np.asarray(boxes, np.float32)
+    sides = np.tile(rows[:, 2:] - rows[:, :2], 2) * np.array([-1, -1, 1, 1], np.float32)
+    height, width = size
+    return np.clip(rows + margin * sides, 0, np.array([width, height, width, height], np.float32))
+
+
+def mask_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Tight boxes (R, 4) xyxy of masks (R, H, W); zeros for an empty mask."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for place, mask in enumerate(masks):
+        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if len(ys):
+            boxes[place] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
+    return boxes
+
+
+def mask_cover(mask: NDArray[np.bool_], size: Size) -> NDArray[np.float32]:
+    """Share in [0, 1] of each pixel of (h, w) that a mask (H, W) covers."""
+    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(share, np.float32)
+
+
+def box_cover(box: Sequence[float], picture: Size, size: Size) -> NDArray[np.float32]:
+    """Share in [0, 1] of each pixel of (h, w) that a box xyxy of a picture (H, W) covers."""
+    x0, y0, x1, y1 = box
+    sides = []
+    for low, high, length, count in ((y0, y1, picture[0], size[0]), (x0, x1, picture[1], size[1])):
+        edges = np.arange(count + 1)
+        first, last = low / length * count, high / length * count
+        covered = np.minimum(edges[1:], last) - np.maximum(edges[:-1], first)
+        sides.append(covered.clip(0, 1))
+    return np.outer(*sides).astype(np.float32)
 
 
 def _axis_weights(low: Tensor, high: Tensor, length: int, bins: int) -> Tensor:

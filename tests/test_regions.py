@@ -7,11 +7,17 @@ import torch
 from dense.errors import InputError
 from dense.regions import (
     align_boxes,
+    box_cover,
     check_boxes,
+    cut_box,
+    mask_boxes,
+    mask_cover,
+    pixel_span,
     pool_boxes,
     pool_masks,
     sliding_starts,
     to_patches,
+    widen_boxes,
     window_indices,
 )
 
@@ -125,3 +131,21 @@ def test_bad_boxes(box: list[float], message: str) -> None:
 def test_boxes_of_another_shape() -> None:
     with pytest.raises(InputError, match="rows of x0 y0 x1 y1"):
         check_boxes(np.ones((2, 3)), (10, 20), "a.png")
+
+
+def test_cuts_by_hand() -> None:
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    np.testing.assert_array_equal(cut_box(image, [1.2, 0, 3, 2.5]), image[0:3, 1:3])
+    assert cut_box(image, [5.9, 3.9, 5.95, 3.95]).tolist() == image[3:4, 5:6].tolist()
+    assert pixel_span(-3, -1, 10) == (0, 1) and pixel_span(12, 15, 10) == (9, 10)
+    wide = widen_boxes(np.array([[2, 1, 4, 3]]), 0.5, (4, 6))
+    assert wide.tolist() == [[1, 0, 5, 4]]
+
+
+def test_covers_by_hand() -> None:
+    cover = box_cover([1, 0, 6, 4], (8, 8), (2, 2))
+    np.testing.assert_allclose(cover, [[0.75, 0.5], [0, 0]])
+    mask = np.zeros((8, 8), bool)
+    mask[:4, 1:6] = True
+    np.testing.assert_allclose(mask_cover(mask, (2, 2)), cover, atol=1e-6)
+    assert mask_boxes(mask[None]).tolist() == [[1, 0, 6, 4]]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dense.backbones.attention import AS_TRAINED, LastBlock, TokenLayout, plain
+from dense.backbones.attention import AS_TRAINED, LastBlock, TokenLayout, by_content, plain
 from dense.backbones.blocks import Block, Heads, run_block, run_class_query, run_patches
 from dense.backbones.towers import as_tower, grid_of
 from dense.backbones.trace import Trace
@@ -57,8 +57,18 @@ class DenseViT(nn.Module):
         """Number of transformer blocks."""
         return len(self.tower.blocks)
 
+    @property
+    def pools_class_token(self) -> bool:
+        """Whether image features are read off the class token alone."""
+        return getattr(self.tower.visual, "pool_type", None) == "tok"
+
     def forward(
-        self, images: Tensor, last: LastBlock = AS_TRAINED, *, intermediates: Sequence[int] = ()
+        self,
+        images: Tensor,
+        last: LastBlock = AS_TRAINED,
+        *,
+        intermediates: Sequence[int] = (),
+        keep: Tensor | None = None,
     ) -> DenseFeatures:
         """Patch features of a batch.
 
@@ -67,26 +77,34 @@ class DenseViT(nn.Module):
             last: How the last block makes the dense features; as trained by default. The
                 class token always comes from the block as trained.
             intermediates: Block outputs to keep, 0-based; negative numbers count from the end.
+            keep: (n,) int64 patches, row-major in the grid; the tokens of all others are dropped
+                after embedding, nothing is computed for them and their features are 0.
 
         Raises:
-            InputError: If the size does not fit the patch or an intermediate does not exist.
+            InputError: If the size does not fit the patch, an intermediate does not exist, or
+                patches are dropped where the last block's attention depends on their places.
         """
-        keep = self._resolve(intermediates)
+        wanted = self._resolve(intermediates)
         layout = TokenLayout(self.tower.prefix, grid_of(images, self.patch_size))
         x = self.tower.embed(images)
+        if keep is not None:
+            if not by_content(last.attention):
+                raise InputError("this attention of the last block needs all patches of a picture")
+            x = x[:, _kept(keep[None], layout)[0]]
         kept: dict[int, Tensor] = {}
         for index, block in enumerate(self.tower.blocks[:-1]):
             x = self._run(block, x)
-            if index in keep:
+            if index in wanted:
                 kept[index] = x
         whole, patches = self._last_block(x, last, layout)
         kept[self.num_blocks - 1] = torch.cat([whole[:, : layout.prefix], patches], dim=1)
         return DenseFeatures(
             class_token=self.tower.pool(whole),
-            patch_tokens=patches,
-            dense=_as_grid(self.tower.project(patches), layout.grid),
+            patch_tokens=_put_back(patches, keep, layout.grid),
+            dense=_as_grid(_put_back(self.tower.project(patches), keep, layout.grid), layout.grid),
             intermediates=tuple(
-                _as_grid(kept[index][:, layout.prefix :], layout.grid) for index in keep
+                _as_grid(_put_back(kept[index][:, layout.prefix :], keep, layout.grid), layout.grid)
+                for index in wanted
             ),
         )
 
@@ -184,14 +202,9 @@ class DenseViT(nn.Module):
     def _final(self, x: Tensor, *, heads: Heads | None = None) -> Tensor:
         """Last block as far as pooling needs it."""
         block = self.tower.blocks[-1]
-        if self._pools_class_token:
+        if self.pools_class_token:
             return run_class_query(block, x, self.tower.prefix, heads=heads)
         return self._run(block, x) if heads is None else run_block(block, x, heads=heads)
-
-    @property
-    def _pools_class_token(self) -> bool:
-        visual = self.tower.visual
-        return getattr(visual, "pool_type", None) == "tok"
 
     def _last_block(self, x: Tensor, last: LastBlock, layout: TokenLayout) -> tuple[Tensor, Tensor]:
         """Tokens for pooling, (B, ·, C), and patch tokens (B, N, C) after the chosen variant."""
@@ -201,7 +214,7 @@ class DenseViT(nn.Module):
             return whole, whole[:, layout.prefix :]
         q, k, v = block.qkv(x)
         dense = run_patches(block, x, last, layout, heads=(q, k, v))
-        rows = layout.prefix if self._pools_class_token else x.shape[1]
+        rows = layout.prefix if self.pools_class_token else x.shape[1]
         whole = x[:, :rows] + block.attention_branch(plain(q[:, :, :rows], k, v, layout))
         return whole + block.feed_forward(whole), dense
 
@@ -224,6 +237,14 @@ class DenseViT(nn.Module):
 def _as_grid(tokens: Tensor, grid: Size) -> Tensor:
     """(B, N, C) → (B, C, gh, gw)."""
     return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def _put_back(tokens: Tensor, keep: Tensor | None, grid: Size) -> Tensor:
+    """(B, n, C) tokens of the kept patches → (B, N, C), 0 for the others."""
+    if keep is None:
+        return tokens
+    whole = tokens.new_zeros(len(tokens), grid[0] * grid[1], tokens.shape[2])
+    return whole.index_copy(1, keep, tokens)
 
 
 def _kept(windows: Tensor, layout: TokenLayout) -> Tensor:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.errors import InputError
 from dense.images import find_images, read_image
-from dense.metrics import expected_calibration_error
+from dense.methods.batching import encode_pictures
+from dense.metrics.naming import naming_scores
 
 
 @dataclass(frozen=True)
@@ -80,34 +79,13 @@ def classify_pictures(
     templates: str = "imagenet",
     batch_size: int = 32,
 ) -> dict[str, float]:
-    """Zero-shot top-1 and top-5 accuracy and calibration error, in percent.
+    """Zero-shot accuracy and calibration error in percent, see `naming_scores`.
 
     Pictures are squashed to the tower's own size; no crop.
     """
     classifier = build_text_classifier(backbone, pictures.class_names, templates=templates)
-    rows = []
-    for start in range(0, len(pictures.paths), batch_size):
-        images = [read_image(path) for path in pictures.paths[start : start + batch_size]]
-        features = F.normalize(
-            backbone.vit.encode_image(_squashed(backbone, images)).float(), dim=-1
-        )
-        rows.append(features @ classifier.weights.T)
-    return _accuracies(torch.cat(rows) * classifier.logit_scale, pictures.labels)
-
-
-def _squashed(backbone: CLIPBackbone, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-    preprocess, size = backbone.preprocess, backbone.image_size
-    return backbone.to_batch([preprocess.to_tensor(preprocess.resize(i, size)) for i in images])
-
-
-def _accuracies(logits: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
-    probability = logits.softmax(-1).cpu()
-    best = probability.topk(min(5, probability.shape[1]), dim=-1)
-    hits = best.indices.numpy() == labels[:, None]
-    calibration = expected_calibration_error(best.values[:, 0].numpy(), hits[:, 0])
-    return {
-        "top1": 100 * float(hits[:, 0].mean()),
-        "top5": 100 * float(hits.any(1).mean()),
-        "ece": 100 * float(calibration),
-        "count": float(len(labels)),
-    }
+    images = (read_image(path) for path in pictures.paths)
+    features = F.normalize(encode_pictures(backbone, images, at_once=batch_size), dim=-1)
+    logits = features @ classifier.weights.T * classifier.logit_scale
+    best = logits.softmax(-1).cpu().topk(min(5, logits.shape[1]), dim=-1)
+    return naming_scores(pictures.labels, best.indices.numpy(), best.values[:, 0].numpy())

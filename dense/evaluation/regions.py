@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone, LastBlock
-from dense.backbones.preprocess import fit_short_side
 from dense.datasets.regions import RegionTruth
 from dense.errors import InputError
 from dense.heads.pixel import class_probabilities
-from dense.metrics import expected_calibration_error
+from dense.methods.batching import dense_features
+from dense.metrics.naming import naming_scores
 from dense.regions import pool_boxes, pool_masks, to_patches
 from dense.structures import Sample, TextClassifier
 
@@ -38,19 +38,9 @@ class _Tally:
 
     def scores(self) -> dict[str, float]:
         """Over regions and as means over the classes that occur, in percent."""
-        labels = np.concatenate(self.labels)
-        hits = np.concatenate(self.best) == labels[:, None]
-        first, any_of_five = hits[:, 0], hits.any(1)
-        classes = [labels == k for k in np.unique(labels)]
-        error = expected_calibration_error(np.concatenate(self.sure), first)
-        return {
-            "top1": 100 * float(first.mean()),
-            "top5": 100 * float(any_of_five.mean()),
-            "mean_top1": 100 * float(np.mean([first[rows].mean() for rows in classes])),
-            "mean_top5": 100 * float(np.mean([any_of_five[rows].mean() for rows in classes])),
-            "ece": 100 * float(error),
-            "count": float(len(labels)),
-        }
+        return naming_scores(
+            np.concatenate(self.labels), np.concatenate(self.best), np.concatenate(self.sure)
+        )
 
 
 @torch.inference_mode()
@@ -87,7 +77,7 @@ def region_accuracy(
     for sample in samples:
         if sample.boxes is None or sample.box_labels is None or not len(sample.boxes):
             continue
-        dense = _dense(backbone, sample, block, short_side)
+        dense = dense_features(backbone, sample.image, block, short_side)
         for kind, labels, pooled in _pooled(sample, dense):
             tallies.setdefault(kind, _Tally()).add(labels, region_scores(pooled, classifier))
     if not tallies:
@@ -116,11 +106,3 @@ def region_scores(pooled: Tensor, classifier: TextClassifier) -> Tensor:
     """Class probabilities (R, K) of pooled features (R, D) of any length."""
     similarity = F.normalize(pooled.float(), dim=-1) @ classifier.weights.float().T
     return class_probabilities(similarity.T * classifier.logit_scale, classifier).T
-
-
-def _dense(backbone: CLIPBackbone, sample: Sample, block: LastBlock, short_side: int) -> Tensor:
-    """(D, gh, gw) of one picture."""
-    size = fit_short_side(sample.image_size, short_side, backbone.patch_size, 4 * short_side)
-    preprocess = backbone.preprocess
-    batch = backbone.to_batch([preprocess.to_tensor(preprocess.resize(sample.image, size))])
-    return backbone.vit(batch, block).dense[0].float()

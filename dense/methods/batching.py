@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
+from dense.backbones import CLIPBackbone, LastBlock
+from dense.backbones.preprocess import fit_short_side
 from dense.structures import Sample, Size
+
+AT_ONCE = 32
+"""Pictures of the tower's own size that run at once."""
+
+LONGEST_RATIO = 4
+"""Longest side of an input, in short sides."""
 
 
 def iter_batches(
@@ -35,3 +46,35 @@ def iter_batches(
         images = [preprocess.to_tensor(preprocess.resize(s.image, sizes[start])) for s in batch]
         yield batch, backbone.to_batch(images)
         start = stop
+
+
+def squashed(
+    backbone: CLIPBackbone, pictures: Iterable[NDArray[np.uint8]], *, at_once: int = AT_ONCE
+) -> Iterator[Tensor]:
+    """Pictures (H, W, 3) of any sizes, squashed to the tower's own: batches (B, 3, h, w)."""
+    preprocess, size = backbone.preprocess, backbone.image_size
+    waiting = iter(pictures)
+    while some := [
+        preprocess.to_tensor(preprocess.resize(p, size)) for p in islice(waiting, at_once)
+    ]:
+        yield backbone.to_batch(some)
+
+
+def encode_pictures(
+    backbone: CLIPBackbone, pictures: Iterable[NDArray[np.uint8]], *, at_once: int = AT_ONCE
+) -> Tensor:
+    """Image features (M, D) fp32, not normalised, of M pictures of any sizes; see `squashed`."""
+    batches = squashed(backbone, pictures, at_once=at_once)
+    rows = [backbone.vit.encode_image(batch).float() for batch in batches]
+    return torch.cat([torch.zeros(0, backbone.joint_dim, device=backbone.device), *rows])
+
+
+def dense_features(
+    backbone: CLIPBackbone, image: NDArray[np.uint8], block: LastBlock, short_side: int
+) -> Tensor:
+    """Dense features (D, gh, gw) fp32 of one picture (H, W, 3), its shape kept."""
+    size: Size = (image.shape[0], image.shape[1])
+    fitted = fit_short_side(size, short_side, backbone.patch_size, LONGEST_RATIO * short_side)
+    preprocess = backbone.preprocess
+    batch = backbone.to_batch([preprocess.to_tensor(preprocess.resize(image, fitted))])
+    return backbone.vit(batch, block).dense[0].float()

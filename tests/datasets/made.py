@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -70,4 +71,72 @@ def make_category(root: Path, train: int = 5, good: int = 2, bad: int = 3) -> Pa
     for i in range(bad):
         write(root / "test" / "scratch" / f"{i:03d}.png", photo(32, 32, seed=40 + i))
         write(root / "ground_truth" / "scratch" / f"{i:03d}_mask.png", defect_mask(32, 32))
+    return root
+
+
+def make_referring(root: Path) -> Path:
+    """Two pictures, three phrases; the first two mean boxes with polygons."""
+    write(root / "images" / "a.png", photo(40, 60))
+    write(root / "images" / "b.png", photo(50, 30))
+    square = [[4, 4, 24, 4, 24, 24, 4, 24]]
+    tall = [[30, 2, 50, 2, 50, 36, 30, 36]]
+    entries = [
+        {"image": "a.png", "phrase": "the square", "box": [4, 4, 24, 24], "segmentation": square},
+        {"image": "a.png", "phrase": "a tall one", "box": [30, 2, 50, 36], "segmentation": tall},
+        {"image": "a.png", "phrase": "the left", "box": [4, 4, 24, 24], "segmentation": square},
+        {"image": "b.png", "phrase": "all of it", "box": [0, 0, 30, 50]},
+    ]
+    (root / "referring.json").write_text(json.dumps({"expressions": entries}))
+    return root
+
+
+def make_refcoco(root: Path, *, packed: bool = True) -> Path:
+    """`refcoco/` with a pickle (or JSON) of phrases beside COCO's pictures in `train2014/`."""
+    boxes = {7: [4, 4, 20, 20], 8: [30, 2, 20, 34], 9: [0, 0, 9, 9]}
+    content = {
+        "images": [
+            {"id": 1, "file_name": "a.png", "height": 40, "width": 60},
+            {"id": 2, "file_name": "b.png", "height": 40, "width": 60},
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": 2 if number == 9 else 1,
+                "category_id": 1,
+                "bbox": box,
+                "segmentation": [
+                    [box[0], box[1], box[0] + box[2], box[1], box[0] + box[2], box[1] + box[3]]
+                ],
+                "iscrowd": 0,
+            }
+            for number, box in boxes.items()
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    refs = [
+        {
+            "ref_id": place,
+            "ann_id": number,
+            "image_id": image,
+            "split": split,
+            "file_name": "not_the_name_4.jpg",
+            "sentences": [{"sent": text, "sent_id": 1, "raw": text} for text in texts],
+        }
+        for place, (number, image, split, texts) in enumerate(
+            [
+                (7, 1, "val", ["left thing", "square"]),
+                (8, 1, "val", ["right thing"]),
+                (9, 2, "train", ["small thing"]),
+            ]
+        )
+    ]
+    for name in ("a.png", "b.png"):
+        write(root / "train2014" / name, photo(40, 60))
+    for folder, by in (("refcoco", "unc"), ("refcoco+", "unc"), ("refcocog", "umd")):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / "instances.json").write_text(json.dumps(content))
+        if packed:
+            (root / folder / f"refs({by}).p").write_bytes(pickle.dumps(refs))
+        else:
+            (root / folder / f"refs({by}).json").write_text(json.dumps(refs))
     return root

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,12 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
+from dense.methods.batching import encode_pictures
 from dense.methods.detection.proposals import Proposals
 from dense.postprocess import label_free_threshold
-from dense.regions import pool_boxes, to_patches
+from dense.regions import cut_box, pixel_span, pool_boxes, to_patches, widen_boxes
 from dense.structures import Sample, Size
-
-CROPS_AT_ONCE = 32
 
 
 def see_crops(backbone: CLIPBackbone, sample: Sample, boxes: Tensor, margin: float) -> Tensor:
@@ -31,19 +28,8 @@ def see_crops(backbone: CLIPBackbone, sample: Sample, boxes: Tensor, margin: flo
     Returns:
         (R, D), not normalised.
     """
-    preprocess, size = backbone.preprocess, backbone.image_size
-    height, width = sample.image_size
-    rows = []
-    for some in boxes.split(CROPS_AT_ONCE):
-        crops = []
-        for x0, y0, x1, y1 in some.tolist():
-            dx, dy = margin * (x1 - x0), margin * (y1 - y0)
-            top, low = _span(y0 - dy, y1 + dy, height)
-            left, right = _span(x0 - dx, x1 + dx, width)
-            crop = np.ascontiguousarray(sample.image[top:low, left:right])
-            crops.append(preprocess.to_tensor(preprocess.resize(crop, size)))
-        rows.append(backbone.vit.encode_image(backbone.to_batch(crops)).float())
-    return torch.cat(rows)
+    wide = widen_boxes(boxes.cpu().numpy(), margin, sample.image_size)
+    return encode_pictures(backbone, (cut_box(sample.image, box) for box in wide.tolist()))
 
 
 def full_mask(proposals: Proposals, number: int, patches: Tensor, size: Size) -> NDArray[np.bool_]:
@@ -75,13 +61,7 @@ def full_mask(proposals: Proposals, number: int, patches: Tensor, size: Size) ->
     whole = F.interpolate(soft[None, None], size, mode="bilinear", align_corners=False)[0, 0]
     mask = (whole >= bound).numpy()
     x0, y0, x1, y1 = proposals.boxes[number].tolist()
-    (top, low), (left, right) = _span(y0, y1, size[0]), _span(x0, x1, size[1])
+    (top, low), (left, right) = pixel_span(y0, y1, size[0]), pixel_span(x0, x1, size[1])
     inside = np.zeros(size, bool)
     inside[top:low, left:right] = mask[top:low, left:right]
     return inside
-
-
-def _span(low: float, high: float, length: int) -> Size:
-    """Whole pixels that a side touches, at least one."""
-    first = min(max(math.floor(low), 0), length - 1)
-    return first, max(min(math.ceil(high), length), first + 1)

@@ -1,0 +1,16 @@
+"""Phrases found by contour, grey and blurred surroundings.
+
+Paper: Yang et al., "Fine-Grained Visual Prompting", NeurIPS 2023, arXiv:2306.04356.
+Data: phrases with boxes, `images/ referring.json`, see docs/looking.md.
+Command: dense evaluate configs/look/ground_fgvp_ensemble_embedded_folder.py --data-root MY_PHRASES
+Expected: accuracy at IoU .5 among the proposals; with masks, cIoU and mIoU. Not measured yet. Seed
+0.
+Minutes: about 1 for 100 pictures on two cores.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.ground_folder import *
+
+model.method.update(method="fgvp-ensemble")
