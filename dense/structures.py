@@ -44,6 +44,8 @@ class Sample:
         boxes: (R, 4) float32 xyxy, original pixels.
         box_labels: (R,) int64 class indices of the boxes.
         category: Product or data-set part the picture belongs to.
+        inside: (H, W) bool, where to look, original pixels; everywhere if ``None``. Methods that
+            can drop patches never compute the others; those that cannot look everywhere.
     """
 
     image: NDArray[np.uint8]
@@ -53,12 +55,15 @@ class Sample:
     boxes: NDArray[np.float32] | None = None
     box_labels: NDArray[np.int64] | None = None
     category: str = ""
+    inside: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         _check_rank("Sample", "image", self.image, 3)
         _check_equal("Sample", "image channels", 3, self.image.shape[2])
         if self.mask is not None:
             _check_equal("Sample", "mask size and image size", self.image_size, self.mask.shape[:2])
+        if self.inside is not None:
+            _check_equal("Sample", "inside and image size", self.image_size, self.inside.shape)
         if self.boxes is not None:
             _check_rank("Sample", "boxes", self.boxes, 2)
             _check_equal("Sample", "box columns", 4, self.boxes.shape[1])

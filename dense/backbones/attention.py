@@ -116,6 +116,11 @@ ATTENTIONS: dict[str, AttentionFn] = {
 }
 
 
+def by_content(attention: AttentionFn) -> bool:
+    """Whether an attention compares tokens by what they hold alone, so that some may be dropped."""
+    return getattr(attention, "func", attention) in (plain, value, self_self)
+
+
 @dataclass(frozen=True)
 class LastBlock:
     """How the last block makes dense features.

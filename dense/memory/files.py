@@ -30,13 +30,20 @@ class Remembered:
 Memories = Mapping[tuple[str, int], Remembered]
 
 
-def write_memories(path: str | Path, memories: Memories, identity: Mapping[str, object]) -> Path:
+def write_memories(
+    path: str | Path,
+    memories: Memories,
+    identity: Mapping[str, object],
+    *,
+    measures: Mapping[str, Tensor] | None = None,
+) -> Path:
     """Write memories by (category, place).
 
     Args:
         path: The file.
         memories: What to write.
         identity: What a reader must share (weights, settings), plain values.
+        measures: Further tensors by name, see `read_measures`.
 
     Raises:
         InputError: If the place cannot be written.
@@ -47,8 +54,20 @@ def write_memories(path: str | Path, memories: Memories, identity: Mapping[str, 
         tensors[f"{number}.rows"] = part.rows.cpu().contiguous()
         tensors[f"{number}.owners"] = part.owners.cpu().contiguous()
         entries.append({"category": category, "place": place, "images": list(part.images)})
+    tensors.update({f"measure.{name}": value for name, value in (measures or {}).items()})
     note = {"format": FORMAT, "identity": dict(identity), "memories": entries}
     return write_bytes(path, save(tensors, metadata={NOTE: json.dumps(note)}))
+
+
+def read_measures(path: str | Path) -> dict[str, Tensor]:
+    """Further tensors of a file that `read_memories` has accepted, by name."""
+    with safe_open(path, framework="pt") as file:
+        mark = "measure."
+        return {
+            name.removeprefix(mark): file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118
+            if name.startswith(mark)
+        }
 
 
 def read_memories(

@@ -6,7 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.errors import InputError, NotFittedError
 from dense.methods.batching import iter_batches
+from dense.methods.method import refuse_weights
 from dense.structures import Sample, TextClassifier
 
 FOLDS = 10
@@ -71,11 +73,10 @@ class Rejector(ABC):
         templates: str = "imagenet",
         batch_size: int = 16,
     ) -> None:
-        if not 0 < accept < 1 or batch_size < 1:
-            raise InputError(
-                "accept must lie between 0 and 1 and batch_size be 1 or more, got "
-                f"{accept} and {batch_size}"
-            )
+        if not 0 < accept < 1:
+            raise InputError(f"accept must lie between 0 and 1, got {accept}")
+        if batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more, got {batch_size}")
         self.backbone = backbone
         self.classes = tuple(classes)
         self.accept = accept
@@ -110,7 +111,7 @@ class Rejector(ABC):
         labels = torch.tensor([names.index(sample.category) for sample in known])
         labels = labels.to(features.device)
         self._foreignness = self.learn(features, labels)
-        self.held_out = self._held_out(features, labels)
+        self.held_out = self.hold_out(features, labels)
         return self
 
     @torch.inference_mode()
@@ -206,8 +207,16 @@ class Rejector(ABC):
             "precision": str(self.backbone.dtype).removeprefix("torch."),
         }
 
-    def _held_out(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Score of each known picture by the others, (n,) fp32 on the CPU."""
+    def hold_out(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Score of each known picture by the others, (n,) fp32 on the CPU.
+
+        Args:
+            features: (n, D) unit rows.
+            labels: (n,) classes.
+
+        Raises:
+            InputError: If too few pictures remain to learn from.
+        """
         if not self.needs_known:
             return self.foreignness()(features).float().cpu()
         scores = torch.empty(len(features))
@@ -227,3 +236,44 @@ class Rejector(ABC):
             return [None] * len(features)
         text = self.classifier()
         return [text.class_names[int(k)] for k in self.logits(features).argmax(-1)]
+
+
+class RejectorBuilder(Protocol):
+    """What a row of the catalogue with the task "reject" names."""
+
+    def __call__(
+        self,
+        backbone: CLIPBackbone,
+        classes: Sequence[str] = (),
+        *,
+        accept: float = 0.95,
+        threshold: float | None = None,
+        weights: str | Path | None = None,
+    ) -> Rejector:
+        """Make the rejector, see `Rejector`; `weights` is the file of the learned parts.
+
+        Raises:
+            InputError: If the method cannot use what is given.
+        """
+
+
+def builder(name: str, method: type[Rejector]) -> RejectorBuilder:
+    """The catalogue's build function of a method without learned parts.
+
+    Args:
+        name: Of the method, in the catalogue.
+        method: Its class.
+    """
+
+    def build(
+        backbone: CLIPBackbone,
+        classes: Sequence[str] = (),
+        *,
+        accept: float = 0.95,
+        threshold: float | None = None,
+        weights: str | Path | None = None,
+    ) -> Rejector:
+        refuse_weights(name, weights)
+        return method(backbone, classes, accept=accept, threshold=threshold)
+
+    return build

@@ -1,0 +1,1 @@
+"""From one good part to a decision with a guarantee: products, thresholds, decisions."""

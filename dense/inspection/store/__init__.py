@@ -1,0 +1,1 @@
+"""Where products are kept: a database of versions, and files named by their content."""
