@@ -19,7 +19,7 @@ from dense.errors import InputError, NotFittedError
 from dense.memory import PatchIndex, greedy_coreset, make_index
 from dense.memory.coreset import Steps
 from dense.memory.files import Remembered, read_memories, write_memories
-from dense.methods.anomaly.base import by_category
+from dense.methods.anomaly.base import by_category, fitted
 from dense.methods.anomaly.patches import Look, PatchFeatureInspector, PatchSettings, top_mean
 from dense.structures import Sample
 
@@ -105,7 +105,7 @@ class MemoryInspector(PatchFeatureInspector):
         """
         for category, chosen in by_category(support):
             self._memories.pop(category, None)
-            self.remember(category, self._lessons(chosen, category))
+            self.remember(category, self.lessons(chosen, category))
         return self
 
     @torch.inference_mode()
@@ -116,7 +116,7 @@ class MemoryInspector(PatchFeatureInspector):
             InputError: As `fit`.
         """
         for category, chosen in by_category(support):
-            self.remember(category, self._lessons(chosen, category))
+            self.remember(category, self.lessons(chosen, category))
         return self
 
     def remove(self, image: str | Path, category: str = "") -> int:
@@ -139,11 +139,7 @@ class MemoryInspector(PatchFeatureInspector):
         Raises:
             NotFittedError: If `fit` has not seen the category.
         """
-        if category not in self._memories:
-            raise NotFittedError(
-                f"no support images for category {category!r}: call fit with normal samples first"
-            )
-        return self._memories[category]
+        return fitted(self._memories, category)
 
     def remember(self, category: str, lessons: Iterable[Lesson]) -> None:
         """Put pictures into the memory of a category; makes it if there is none."""
@@ -177,7 +173,7 @@ class MemoryInspector(PatchFeatureInspector):
             index.search(rows, count, without=without)[0].mean(1)
             for index, rows in zip(memory, self.memory_rows(look), strict=True)
         ]
-        return torch.stack(found).mean(0).view(look.grid)
+        return look.place(torch.stack(found).mean(0))
 
     def score(self, look: Look) -> tuple[Tensor, float]:
         """Patch distances (gh, gw) and the mean of the highest."""
@@ -198,7 +194,11 @@ class MemoryInspector(PatchFeatureInspector):
             for category, indexes in self._memories.items()
             for place, index in enumerate(indexes)
         }
-        return write_memories(path, memories, self._identity())
+        return write_memories(path, memories, self._identity(), measures=self.measures())
+
+    def measures(self) -> dict[str, Tensor]:
+        """What a method keeps beside its rows, as tensors by name."""
+        return {}
 
     def load_memory(self, path: str | Path) -> MemoryInspector:
         """Replace the memories by those of a file.
@@ -234,7 +234,8 @@ class MemoryInspector(PatchFeatureInspector):
             "shots": sorted({len(memory[0].images) for memory in self._memories.values()}),
         }
 
-    def _lessons(self, chosen: Sequence[Sample], category: str) -> Iterator[Lesson]:
+    def lessons(self, chosen: Sequence[Sample], category: str = "") -> Iterator[Lesson]:
+        """Support pictures and their turned copies, looked at, for `remember`."""
         known = self._memories.get(category)
         start = 1 + (len(known[0].images) if known else 0)
         names = [
@@ -267,6 +268,7 @@ class MemoryInspector(PatchFeatureInspector):
             "weights": self.backbone.fingerprint,
             "layers": list(settings.layers),
             "short_side": settings.short_side,
+            "finest_side": settings.finest_side,
             "neighbourhood": settings.neighbourhood,
             "joint": settings.joint,
         }

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from dense.backbones import CLIPBackbone, LastBlock
 from dense.backbones.attention import AS_TRAINED
 from dense.backbones.recommended import Recommended
 from dense.heads.window import anomaly_probability
+from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import MemoryInspector, MemorySettings
 from dense.methods.anomaly.patches import Look, top_mean
 
@@ -37,14 +40,15 @@ class PatchProtocol(MemorySettings):
 
 
 DEFAULT = PatchProtocol()
+ChosenProtocol = TypeVar("ChosenProtocol", bound=PatchProtocol)
 
 
-def recommended_protocol(advice: Recommended, *, with_support: bool) -> PatchProtocol:
+def recommended(make: type[ChosenProtocol], advice: Recommended, shots: int) -> ChosenProtocol:
     """The protocol that a checkpoint recommends, with or without support images."""
-    return PatchProtocol(
+    return make(
         block=advice.block,
         layers=advice.memory_layers,
-        short_side=advice.memory_short_side if with_support else advice.words_short_side,
+        short_side=advice.memory_short_side if shots else advice.words_short_side,
         class_token=advice.class_token_share,
     )
 
@@ -62,6 +66,7 @@ class PatchInspector(MemoryInspector):
     """
 
     reads_words = True
+    drops_patches = True
     settings: PatchProtocol
 
     def __init__(
@@ -87,7 +92,7 @@ class PatchInspector(MemoryInspector):
         if look.sample.category in self._memories:
             return super().score(look)
         weights = self.state_weights(look.sample.category)
-        patch_map = self._probability(look.dense.permute(1, 2, 0), weights)
+        patch_map = look.hide(self._probability(look.dense.permute(1, 2, 0), weights))
         share, whole = self.settings.class_token, self._probability(look.class_token, weights)
         score = (1 - share) * top_mean(patch_map, self.settings.top) + share * float(whole)
         return patch_map, score
@@ -111,17 +116,10 @@ class PatchInspector(MemoryInspector):
         return anomaly_probability(features, weights, self.settings.temperature)
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> PatchInspector:
-    """Catalogue entry: the settings that the checkpoint recommends."""
-    protocol = recommended_protocol(backbone.recommended, with_support=shots > 0)
-    return PatchInspector(
-        backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
-    )
+build = builder(
+    "patch",
+    lambda advice, shots: partial(
+        PatchInspector, protocol=recommended(PatchProtocol, advice, shots)
+    ),
+)
+"""Catalogue entry: the settings that the checkpoint recommends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class PatchSettings:
     Attributes:
         layers: Block outputs that are used; negative numbers count from the end.
         short_side: Input short side in pixels, aspect kept.
+        finest_side: Pictures that have more pixels keep their detail up to this short side;
+            ``None`` brings all to `short_side`.
         neighbourhood: Side of the average pooling of features, in patches (odd).
         rotations: Support images are also used turned by multiples of 360° / rotations.
         top: Share of the highest values of the patch map whose mean is the image score.
@@ -44,6 +47,7 @@ class PatchSettings:
 
     layers: tuple[int, ...] = (-5,)
     short_side: int = 336
+    finest_side: int | None = None
     neighbourhood: int = 1
     rotations: int = 1
     top: float = 0.01
@@ -60,6 +64,18 @@ class PatchSettings:
                 "at least one layer, a positive short side and a sigma of 0 or more are needed, "
                 f"got {self.layers}, {self.short_side} and {self.sigma}"
             )
+        if self.finest_side is not None and self.finest_side < self.short_side:
+            raise InputError(
+                f"finest_side must be at least short_side = {self.short_side}, got "
+                f"{self.finest_side}"
+            )
+
+    def input_size(self, original: Size, patch: Size) -> Size:
+        """(h, w) at which a picture of size (H, W) is looked at, whole patches."""
+        side = self.short_side
+        if self.finest_side is not None:
+            side = min(max(side, min(original)), self.finest_side)
+        return fit_short_side(original, side, patch, LONGEST_RATIO * side)
 
 
 @dataclass(frozen=True)
@@ -71,12 +87,14 @@ class Look:
         layers: Unit features of the chosen layers, pooled, each (C, gh, gw) fp32.
         dense: (D, gh, gw) features in the joint space, any length.
         class_token: (D,) the whole picture in the joint space, any length.
+        inside: (gh * gw,) bool, patches that were looked at; all if ``None``.
     """
 
     sample: Sample
     layers: tuple[Tensor, ...]
     dense: Tensor
     class_token: Tensor
+    inside: Tensor | None = None
 
     @property
     def grid(self) -> Size:
@@ -84,8 +102,23 @@ class Look:
         return self.dense.shape[1], self.dense.shape[2]
 
     def rows(self) -> list[Tensor]:
-        """Features by layer as rows (gh * gw, C), row-major."""
-        return [layer.flatten(1).T for layer in self.layers]
+        """Features by layer as rows (n, C) of the n patches inside, row-major."""
+        rows = [layer.flatten(1).T for layer in self.layers]
+        return rows if self.inside is None else [row[self.inside] for row in rows]
+
+    def place(self, values: Tensor) -> Tensor:
+        """Values (n,) of the patches inside → map (gh, gw), nan elsewhere."""
+        if self.inside is None:
+            return values.view(self.grid)
+        whole = values.new_full(self.inside.shape, torch.nan)
+        whole[self.inside] = values
+        return whole.view(self.grid)
+
+    def hide(self, patch_map: Tensor) -> Tensor:
+        """The same map (gh, gw), nan where nothing was looked at."""
+        if self.inside is None:
+            return patch_map
+        return patch_map.masked_fill(~self.inside.view(self.grid), torch.nan)
 
 
 class PatchFeatureInspector(Inspector):
@@ -101,6 +134,9 @@ class PatchFeatureInspector(Inspector):
             decision is made.
     """
 
+    drops_patches: ClassVar[bool] = False
+    """Whether the method can do without the patches outside `Sample.inside`."""
+
     def __init__(
         self,
         backbone: CLIPBackbone,
@@ -115,6 +151,11 @@ class PatchFeatureInspector(Inspector):
         self.settings = settings
         self.block = block
 
+    @property
+    def input_side(self) -> int:
+        """See the base class."""
+        return self.settings.short_side
+
     @abstractmethod
     def score(self, look: Look) -> tuple[Tensor, float]:
         """Patch map (gh, gw) and image score of a picture."""
@@ -122,36 +163,70 @@ class PatchFeatureInspector(Inspector):
     @torch.inference_mode()
     def predict(self, samples: Sequence[Sample]) -> list[AnomalyResult]:
         """Score pictures; maps come at original size, in order."""
-        results = []
-        for look in self.look(samples):
-            patch_map, score = self.score(look)
-            size, sigma = look.sample.image_size, self.settings.sigma
-            if sigma > 0:
-                large = resize_map(patch_map.float().cpu().numpy(), size)
-                patch_map = smooth(torch.from_numpy(large)[None], sigma)[0]
-            results.append(self.result(patch_map, score, size))
-        return results
+        return [self.read(look) for look in self.look(samples)]
+
+    @torch.inference_mode()
+    def read(self, look: Look) -> AnomalyResult:
+        """Score a picture that was looked at; several methods of equal settings share a look."""
+        patch_map, score = self.score(look)
+        if look.inside is not None:
+            lowest = patch_map[~patch_map.isnan()].min()
+            patch_map = torch.where(patch_map.isnan(), lowest, patch_map)
+        size, sigma = look.sample.image_size, self.settings.sigma
+        if sigma > 0:
+            large = resize_map(patch_map.float().cpu().numpy(), size)
+            patch_map = smooth(torch.from_numpy(large)[None], sigma)[0]
+        return self.result(patch_map, score, size)
 
     def look(self, samples: Sequence[Sample]) -> Iterator[Look]:
         """Features of pictures, in order."""
 
         def size(original: Size) -> Size:
-            side = self.settings.short_side
-            return fit_short_side(original, side, self.backbone.patch_size, LONGEST_RATIO * side)
+            return self.settings.input_size(original, self.backbone.patch_size)
 
         for batch, images in iter_batches(self.backbone, samples, size, self.batch_size):
-            features = self.backbone.vit(images, self.block, intermediates=self.settings.layers)
-            layers = [self._pool(layer) for layer in features.intermediates]
-            for row, sample in enumerate(batch):
-                seen = tuple(layer[row] for layer in layers)
-                yield Look(sample, seen, features.dense[row], features.class_token[row])
+            inside = [self._inside(sample, images) for sample in batch]
+            if all(one is None for one in inside):
+                yield from self._look_alike(batch, images, None)
+                continue
+            for row, one in enumerate(inside):
+                yield from self._look_alike(batch[row : row + 1], images[row : row + 1], one)
+
+    def _look_alike(
+        self, batch: Sequence[Sample], images: Tensor, inside: Tensor | None
+    ) -> Iterator[Look]:
+        """Features of a batch that looks at the same patches (gh * gw,)."""
+        keep = None if inside is None else inside.nonzero().flatten()
+        features = self.backbone.vit(
+            images, self.block, intermediates=self.settings.layers, keep=keep
+        )
+        layers = [self._pool(layer) for layer in features.intermediates]
+        for row, sample in enumerate(batch):
+            seen = tuple(layer[row] for layer in layers)
+            yield Look(sample, seen, features.dense[row], features.class_token[row], inside)
+
+    def _inside(self, sample: Sample, images: Tensor) -> Tensor | None:
+        """(gh * gw,) bool, patches with a pixel where to look; ``None`` for all."""
+        if sample.inside is None or not self.drops_patches:
+            return None
+        grid = [
+            side // patch
+            for side, patch in zip(images.shape[2:], self.backbone.patch_size, strict=True)
+        ]
+        mask = torch.from_numpy(sample.inside).to(images.device)[None, None].float()
+        kept = F.adaptive_max_pool2d(mask, grid).flatten() > 0
+        return None if kept.all() or not kept.any() else kept
 
     def turned(self, samples: Sequence[Sample]) -> list[Sample]:
         """Pictures and their rotations, each picture's upright copy first."""
         return [
-            replace(sample, image=image, mask=None)
+            replace(sample, image=image, mask=None, inside=inside)
             for sample in samples
-            for image in rotated(sample.image, self.settings.rotations)
+            for image, inside in zip(
+                rotated(sample.image, self.settings.rotations),
+                _rotated_mask(sample.inside, self.settings.rotations),
+                strict=True,
+            )
         ]
 
     def describe_features(self) -> dict[str, object]:
@@ -159,6 +234,7 @@ class PatchFeatureInspector(Inspector):
         return {
             "model": self.backbone.name,
             "short_side": self.settings.short_side,
+            "finest_side": self.settings.finest_side,
             "layers": self.settings.layers,
             "neighbourhood": self.settings.neighbourhood,
             "rotations": self.settings.rotations,
@@ -178,9 +254,16 @@ class PatchFeatureInspector(Inspector):
 
 
 def top_mean(patch_map: Tensor, share: float) -> float:
-    """Mean of the highest `share` of a map, at least one value."""
-    values = patch_map.flatten()
+    """Mean of the highest `share` of a map, at least one value; nan is not looked at."""
+    values = patch_map[~patch_map.isnan()]
     return float(values.topk(max(1, round(share * len(values)))).values.mean())
+
+
+def _rotated_mask(mask: NDArray[np.bool_] | None, count: int) -> list[NDArray[np.bool_] | None]:
+    """`rotated` for a mask (H, W), or for none."""
+    if mask is None:
+        return [None] * count
+    return [np.asarray(turn >= 128) for turn in rotated(mask.astype(np.uint8) * 255, count)]
 
 
 def rotated(image: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:

@@ -8,18 +8,25 @@ taken from the pictures under test, and one weight means the same for every mode
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
+from dense.backbones.recommended import Recommended
 from dense.errors import InputError
 from dense.heads.memory import half_distance
+from dense.memory.files import read_measures
+from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import Lesson
-from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
+from dense.methods.anomaly.patch import PatchInspector, PatchProtocol, recommended
 from dense.methods.anomaly.patches import Look, top_mean
 from dense.structures import Size
 
@@ -32,6 +39,7 @@ class WordsMemoryProtocol(PatchProtocol):
     """Settings of `WordsMemoryInspector`.
 
     Attributes:
+        top: Defects may be small: fewer patches count than in a plain memory.
         rotations: Support pictures are turned only if that pays, see `turn_gain`.
         turn_gain: Turned copies stay in the memory if they bring the support pictures, each left
             out once, nearer to it than this share of the distance without them: parts that lie
@@ -43,6 +51,7 @@ class WordsMemoryProtocol(PatchProtocol):
             this many patches are left out.
     """
 
+    top: float = 0.003
     rotations: int = 8
     turn_gain: float = 0.85
     map_words: float = 0.35
@@ -71,7 +80,7 @@ class Scale:
     @classmethod
     def of(cls, maps: list[Tensor], scores: list[float]) -> Scale:
         """From the maps and scores of normal pictures."""
-        values = torch.cat([patch_map.flatten() for patch_map in maps])
+        values = torch.cat([patch_map[~patch_map.isnan()] for patch_map in maps])
         spread = float(values.std(correction=0).clamp_min(SMALLEST_SPREAD))
         return cls(float(values.mean()), spread, sum(scores) / len(scores))
 
@@ -149,9 +158,45 @@ class WordsMemoryInspector(PatchInspector):
         """Not possible here, see `remember`."""
         raise InputError("words-memory cannot forget one picture: call fit with those that remain")
 
-    def load_memory(self, path: object) -> WordsMemoryInspector:
-        """Not possible here: a memory file does not hold the scales."""
-        raise InputError("words-memory cannot load a memory file: call fit with normal pictures")
+    def measures(self) -> dict[str, Tensor]:
+        """The scales of each category, (2, 3): mean, spread and score of words and of memory."""
+        rows = {
+            category: [[scale.mean, scale.spread, scale.score] for scale in scales]
+            for category, scales in self._scales.items()
+        }
+        return {name: torch.tensor(row, dtype=torch.float64) for name, row in rows.items()}
+
+    def load_memory(self, path: str | Path) -> WordsMemoryInspector:
+        """Replace memories and scales by those of a file.
+
+        Raises:
+            InputError: If it is no such file, was made with other weights or settings, or by a
+                method without scales.
+        """
+        super().load_memory(path)
+        found = read_measures(path)
+        sound = all(
+            name in found and found[name].shape == (2, 3) and bool((found[name][:, 1] > 0).all())
+            for name in self._memories
+        )
+        if not sound:
+            self._memories = {}
+            raise InputError(
+                f"{path} holds no scales of words-memory: call fit with normal pictures"
+            )
+        scales = {name: found[name].tolist() for name in self._memories}
+        self._scales = {name: (Scale(*words), Scale(*far)) for name, (words, far) in scales.items()}
+        return self
+
+    def _identity(self) -> dict[str, object]:
+        settings = self.settings
+        words = [self.products, self.state_words.look_for, self.state_words.ignore]
+        return {
+            **super()._identity(),
+            "words": hashlib.sha256(json.dumps(words).encode()).hexdigest(),
+            "top": settings.top,
+            "class_token": settings.class_token,
+        }
 
     @property
     def heat_scale(self) -> tuple[float, float]:
@@ -174,7 +219,7 @@ class WordsMemoryInspector(PatchInspector):
         weights, settings = self.state_weights(look.sample.category), self.settings
         difference = (weights[1] - weights[0]).float() / settings.temperature
         unit = F.normalize(look.dense.float(), dim=0)
-        logits = torch.einsum("dhw,d->hw", unit, difference)
+        logits = look.hide(torch.einsum("dhw,d->hw", unit, difference))
         whole = float(F.normalize(look.class_token.float(), dim=0) @ difference)
         share = settings.class_token
         return logits, (1 - share) * top_mean(logits, settings.top) + share * whole
@@ -196,6 +241,8 @@ class WordsMemoryInspector(PatchInspector):
     def _distance_within(self, look: Look) -> Tensor:
         """Distance of each patch to the picture's own patches that are not near it, (gh, gw)."""
         near = neighbours(look.grid, self.settings.apart).to(look.dense.device)
+        if look.inside is not None:
+            near = near[look.inside][:, look.inside]
         if near.all(1).any():
             raise InputError(
                 f"a grid of {look.grid} patches is too small to measure what is normal on one "
@@ -206,7 +253,7 @@ class WordsMemoryInspector(PatchInspector):
             unit = F.normalize(rows, dim=1)
             similarity = (unit @ unit.T).masked_fill(near, -1.0)
             found.append(half_distance(similarity.amax(1)))
-        return torch.stack(found).mean(0).view(look.grid)
+        return look.place(torch.stack(found).mean(0))
 
 
 def neighbours(grid: Size, apart: int) -> Tensor:
@@ -216,23 +263,14 @@ def neighbours(grid: Size, apart: int) -> Tensor:
     return ((y[:, None] - y).abs() < apart) & ((x[:, None] - x).abs() < apart)
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> WordsMemoryInspector:
-    """Catalogue entry: the settings that the checkpoint recommends."""
-    advice = backbone.recommended
-    protocol = WordsMemoryProtocol(
-        block=advice.block,
-        layers=advice.memory_layers,
-        short_side=advice.memory_short_side if shots else advice.words_short_side,
-        class_token=advice.class_token_share,
-    )
-    return WordsMemoryInspector(
-        backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
-    )
+def advised(advice: Recommended, shots: int) -> WordsMemoryProtocol:
+    """What a checkpoint recommends; with a memory, pictures keep twice the detail they need."""
+    protocol = recommended(WordsMemoryProtocol, advice, shots)
+    return replace(protocol, finest_side=2 * protocol.short_side) if shots else protocol
+
+
+build = builder(
+    "words-memory",
+    lambda advice, shots: partial(WordsMemoryInspector, protocol=advised(advice, shots)),
+)
+"""Catalogue entry: the settings that the checkpoint recommends."""

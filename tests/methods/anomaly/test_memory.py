@@ -235,6 +235,7 @@ def test_background_counts_as_normal() -> None:
         (lambda: MemorySettings(coreset=0.0), "coreset in"),
         (lambda: PatchCoreSettings(joint=False), "PatchCore has one joint memory"),
         (lambda: MemorySettings(layers=()), "at least one layer"),
+        (lambda: MemorySettings(finest_side=100), "at least short_side = 336"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message: str) -> None:  # type: ignore[no-untyped-def]

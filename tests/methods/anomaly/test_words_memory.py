@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from dense.backbones.recommended import Recommended
 from dense.errors import InputError
 from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
 from dense.methods.anomaly.words_memory import (
     Scale,
     WordsMemoryInspector,
     WordsMemoryProtocol,
+    advised,
     neighbours,
 )
+from dense.prompts import StateWords
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 
@@ -29,6 +32,25 @@ def samples(*seeds: int) -> list[Sample]:
 def make(backbone=None, **more) -> WordsMemoryInspector:  # type: ignore[no-untyped-def]
     protocol = WordsMemoryProtocol(**{**SMALL, **more})
     return WordsMemoryInspector(backbone or tiny_backbone(), "nut", protocol=protocol)
+
+
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [
+        ((200, 300), (336, 504)),  # too few pixels: brought to short_side
+        ((500, 500), (504, 504)),  # its own detail, in whole patches of 14
+        ((1024, 1024), (672, 672)),  # no more than finest_side
+    ],
+)
+def test_pictures_keep_their_detail_up_to_a_bound(original, expected) -> None:  # type: ignore[no-untyped-def]
+    protocol = WordsMemoryProtocol(short_side=336, finest_side=672)
+    assert protocol.input_size(original, (14, 14)) == expected
+
+
+def test_a_memory_asks_for_detail_and_words_alone_do_not() -> None:
+    advice = Recommended(words_short_side=224, memory_short_side=336)
+    assert (advised(advice, 4).short_side, advised(advice, 4).finest_side) == (336, 672)
+    assert (advised(advice, 0).short_side, advised(advice, 0).finest_side) == (224, None)
 
 
 def test_scale_by_hand() -> None:
@@ -105,6 +127,18 @@ def test_neighbours_by_hand() -> None:
     assert near[4].all() and neighbours((1, 4), 1).equal(torch.eye(4, dtype=torch.bool))
 
 
+def test_a_memory_file_gives_the_same_results(tmp_path: Path) -> None:
+    backbone = tiny_backbone()
+    fitted = make(backbone, rotations=4).fit(samples(0, 1))
+    path = fitted.save_memory(tmp_path / "m.safetensors")
+    loaded = make(backbone, rotations=4).load_memory(path)
+    for left, right in zip(fitted.predict(samples(7)), loaded.predict(samples(7)), strict=True):
+        assert left.score == pytest.approx(right.score, abs=1e-5)
+        np.testing.assert_allclose(left.anomaly_map, right.anomaly_map, atol=1e-5)
+    with pytest.raises(InputError, match="made with other words"):
+        make(backbone).steer(StateWords(("rust",))).load_memory(path)
+
+
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="map_words and score_words must lie"):
         make(map_words=1.5)
@@ -113,8 +147,13 @@ def test_refusals(tmp_path: Path) -> None:
         inspector.add(samples(2))
     with pytest.raises(InputError, match="cannot forget one picture"):
         inspector.remove("0.png")
-    with pytest.raises(InputError, match="cannot load a memory file"):
-        inspector.load_memory(tmp_path / "m")
+    path = (
+        PatchInspector(tiny_backbone(), "nut", protocol=PatchProtocol(**SMALL))
+        .fit(samples(0))
+        .save_memory(tmp_path / "other.safetensors")
+    )
+    with pytest.raises(InputError, match="made with other words"):
+        make().load_memory(path)
     with pytest.raises(InputError, match="too small to measure"):
         make(apart=9).fit(samples(0))
     with pytest.raises(InputError, match="turn_gain must lie"):
