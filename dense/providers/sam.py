@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 NAMES = {"sam-b": "vit_b", "sam-l": "vit_l", "sam-h": "vit_h"}
+WIDTHS = {768: "sam-b", 1024: "sam-l", 1280: "sam-h"}
+HUB = "hub:"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of values in [0, 255], as SAM was trained."""
 
@@ -85,30 +88,33 @@ def _relative(
     )
 
 
-def load_sam(name: str, weights: str | None) -> Sam:
-    """Make SAM from the authors' checkpoint.
+def load_sam(name: str | None, weights: str | None) -> Sam:
+    """Make SAM from a checkpoint, without executing anything from it.
 
     Args:
-        name: One of `NAMES`.
-        weights: The authors' .pth file.
+        name: One of `NAMES`; ``None`` takes the one that the checkpoint's width belongs to.
+        weights: The authors' .pth file, the same tensors as .safetensors, or such a file on a hub
+            as ``hub:OWNER/NAME/FILE``.
 
     Raises:
         MissingDependencyError: If segment-anything is not installed.
-        InputError: If there is no checkpoint or it does not fit.
+        InputError: If there is no checkpoint, it cannot be fetched, or it does not fit.
     """
+    shown = name or "segment-anything"
     try:
         from segment_anything import sam_model_registry
     except ImportError as error:
         raise MissingDependencyError(
-            f"{name} needs segment-anything: pip install segment-anything"
+            f"{shown} needs segment-anything: pip install segment-anything"
         ) from error
     if weights is None:
         raise InputError(
-            f"{name} needs SAM's own checkpoint: download it from the authors' repository "
+            f"{shown} needs SAM's own checkpoint: download it from the authors' repository "
             "(facebookresearch/segment-anything) and name the file (settings provider_weights, "
             "aggregator_weights, regions_weights)"
         )
-    state = read_tensors(weights)
+    state = read_tensors(_fetched(weights))
+    name = name or _name_of(state, weights)
     model = sam_model_registry[NAMES[name]]()
     try:
         model.load_state_dict(state)
@@ -116,3 +122,35 @@ def load_sam(name: str, weights: str | None) -> Sam:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{weights} is not a checkpoint of {name}: {reason}") from error
     return model
+
+
+def _name_of(state: Mapping[str, Tensor], weights: str) -> str:
+    """Which of `NAMES` a checkpoint is, by the width of its encoder."""
+    found = state.get("image_encoder.patch_embed.proj.weight")
+    width = -1 if found is None else len(found)
+    if width not in WIDTHS:
+        raise InputError(
+            f"{weights} is not a checkpoint of segment-anything: expected its image encoder of "
+            f"width {', '.join(map(str, WIDTHS))}, got other tensors; SAM 2 and its relatives "
+            "are other networks"
+        )
+    return WIDTHS[width]
+
+
+def _fetched(weights: str) -> str:
+    """The file itself, fetched from its hub if need be."""
+    if not weights.startswith(HUB):
+        return weights
+    owner, _, rest = weights.removeprefix(HUB).partition("/")
+    repository, _, file = rest.partition("/")
+    if not (owner and repository and file):
+        raise InputError(f"a checkpoint on a hub is {HUB}OWNER/NAME/FILE, got {weights!r}")
+    try:
+        from huggingface_hub import hf_hub_download
+
+        return str(hf_hub_download(f"{owner}/{repository}", file))
+    except Exception as error:  # hub clients raise many kinds without a common base
+        raise InputError(
+            f"cannot fetch {weights} ({type(error).__name__}): check the network, or pass a local "
+            "checkpoint file"
+        ) from error

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,6 +19,7 @@ from dense.backbones.vit import DenseViT
 from dense.errors import InputError
 from dense.providers.base import PixelProvider, View
 from dense.structures import Size
+from dense.untrusted import read_safetensors, read_torch, state_dict
 
 NAMES = {
     "dino-s16": "vit_small_patch16_224.dino",
@@ -132,18 +130,6 @@ def read_tensors(path: str) -> Mapping[str, Tensor]:
     Raises:
         InputError: If it is missing, corrupt or unsafe.
     """
-    if not Path(path).is_file():
-        raise InputError(f"no such weights file: {path}")
-    try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"refused {path}: it holds Python objects other than tensors, which could run code"
-        ) from error
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"corrupt weights file {path}") from error
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path} is not a state dict: expected a dict of tensors")
-    return content
+    if Path(path).suffix == ".safetensors":
+        return read_safetensors(path)[0]
+    return state_dict(read_torch(path), path)

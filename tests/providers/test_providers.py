@@ -109,10 +109,10 @@ def test_weights_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "broken.safetensors").write_bytes(b"1234")
     torch.save({"a": 1}, tmp_path / "number.pth")
     for file, message in (
-        ("gone.pth", "no such weights file"),
+        ("gone.pth", "no such checkpoint"),
         ("other.pth", "does not fit the network"),
         ("code.pth", "refused .*could run code|corrupt"),
-        ("broken.safetensors", "corrupt weights file"),
+        ("broken.safetensors", "corrupt safetensors file"),
         ("number.pth", "not a state dict"),
     ):
         with pytest.raises(InputError, match=message):

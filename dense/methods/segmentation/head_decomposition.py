@@ -73,21 +73,22 @@ class HeadDecomposition(PatchMethod):
         return scores - scores.mean(1, keepdim=True)
 
 
-def contributions(block: Block, x: Tensor) -> Tensor:
-    """What each token adds to the class token by attention in a block, summed over heads.
+def contributions(block: Block, x: Tensor, row: int = 0) -> Tensor:
+    """What each token adds to the pooled token by attention in a block, summed over heads.
 
     The output projection is linear, so each token's share of it stands alone; its bias is dealt
     evenly to the tokens.
 
     Args:
         block: The block.
-        x: (B, T, C) tokens that enter it, the class token first.
+        x: (B, T, C) tokens that enter it; the pooled one sees all.
+        row: Place of the pooled token: the class token comes first.
 
     Returns:
-        (B, T, C); the sum over tokens is the attention branch of the class token.
+        (B, T, C); the sum over tokens is the attention branch of the pooled token.
     """
     q, k, v = block.qkv(x)
-    weights = (q[:, :, :1] @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)
+    weights = (q[:, :, row, None] @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)
     bias = block.attention_branch(torch.zeros_like(v[:, :, :1]))
     own = block.attention_branch(weights.transpose(-2, -1) * v)
     return own - bias * (1 - 1 / x.shape[1])
