@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import glob
 import io
+import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,11 +21,16 @@ from PIL import Image, ImageOps
 
 from dense.errors import InputError
 from dense.outputs import write_bytes
-from dense.structures import Size
+
+if TYPE_CHECKING:
+    from dense.structures import Size
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 400_000_000
 """Larger pictures are refused as decompression bombs."""
+
+_PILLOW_LIMIT = threading.Lock()
+"""Held while Pillow's own size limit, a global, is set aside."""
 
 _WIDE_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
@@ -60,6 +68,28 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         InputError: If the file is missing, empty, truncated, not a picture or too large.
     """
     with _opened(Path(path)) as picture:
+        return _to_rgb(picture)
+
+
+def decode_image(
+    data: bytes,
+    name: str,
+    *,
+    formats: Sequence[str] | None = None,
+    max_pixels: int | None = None,
+) -> NDArray[np.uint8]:
+    """Decode the bytes of a picture as `read_image` reads a file.
+
+    Args:
+        data: The whole file.
+        name: Stands for it in errors.
+        formats: Pillow's names of the formats that may be tried, all if ``None``.
+        max_pixels: Larger pictures are refused undecoded; `MAX_PIXELS` if ``None``.
+
+    Raises:
+        InputError: If the bytes are no whole picture or it is too large.
+    """
+    with _opened(Path(name), data, formats=formats, max_pixels=max_pixels) as picture:
         return _to_rgb(picture)
 
 
@@ -113,25 +143,26 @@ def resize_map(scores: NDArray[np.floating], size: Size) -> NDArray[np.float32]:
 class _opened:
     """Open a picture for one `with` block and turn every failure into an `InputError`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        data: bytes | None = None,
+        *,
+        formats: Sequence[str] | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.path, self.data = path, data
+        self.formats = None if formats is None else tuple(formats)
+        self.max_pixels = max_pixels or MAX_PIXELS
         self.picture: Image.Image | None = None
 
     def __enter__(self) -> Image.Image:
-        if not self.path.exists():
-            raise InputError(f"no such image: {self.path}")
-        if self.path.is_dir():
-            raise InputError(f"expected an image file, got a directory: {self.path}")
-        if self.path.stat().st_size == 0:
-            raise InputError(f"image file is empty (zero bytes): {self.path}")
+        if self.data is None:
+            self._check_file()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
-                try:
-                    self.picture = Image.open(self.path)
-                finally:
-                    Image.MAX_IMAGE_PIXELS = limit
+                self.picture = self._open()
             self._check_size(self.picture)
             self.picture.load()
         except InputError:
@@ -140,16 +171,33 @@ class _opened:
             raise InputError(f"cannot read {self.path} as an image: {_reason(error)}") from error
         return self.picture
 
+    def _check_file(self) -> None:
+        if not self.path.exists():
+            raise InputError(f"no such image: {self.path}")
+        if self.path.is_dir():
+            raise InputError(f"expected an image file, got a directory: {self.path}")
+        if self.path.stat().st_size == 0:
+            raise InputError(f"image file is empty (zero bytes): {self.path}")
+
+    def _open(self) -> Image.Image:
+        place = self.path if self.data is None else io.BytesIO(self.data)
+        with _PILLOW_LIMIT:
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
+            try:
+                return Image.open(place, formats=self.formats)
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+
     def __exit__(self, *_: object) -> None:
         if self.picture is not None:
             self.picture.close()
 
     def _check_size(self, picture: Image.Image) -> None:
         width, height = picture.size
-        if width * height > MAX_PIXELS:
+        if width * height > self.max_pixels:
             raise InputError(
                 f"{self.path} has {width * height / 1e6:.0f} megapixels, more than the "
-                f"{MAX_PIXELS / 1e6:.0f} that are read; cut it into tiles"
+                f"{self.max_pixels / 1e6:.0f} that are read; cut it into tiles"
             )
 
 

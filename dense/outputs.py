@@ -46,7 +46,7 @@ def write_text(path: str | Path, text: str) -> Path:
 
 def write_json(path: str | Path, content: Mapping[str, object]) -> Path:
     """Write indented UTF-8 JSON, see `write_bytes`; non-finite numbers become ``null``."""
-    return write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+    return write_text(path, json.dumps(plain_values(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_index_mask(
@@ -73,8 +73,12 @@ def write_index_mask(
     return write_bytes(path, stream.getvalue())
 
 
-def check_writable(directory: str | Path) -> Path:
+def check_writable(directory: str | Path, option: str = "--out") -> Path:
     """Make the output directory now, so that a bad place is refused before the work starts.
+
+    Args:
+        directory: The place.
+        option: What to change, for the sentence.
 
     Raises:
         InputError: If it cannot be made or written to.
@@ -86,9 +90,24 @@ def check_writable(directory: str | Path) -> Path:
             pass
     except OSError as error:
         raise InputError(
-            f"cannot write into {directory}: {error.strerror or error}; choose another --out"
+            f"cannot write into {directory}: {error.strerror or error}; choose another {option}"
         ) from error
     return directory
+
+
+def check_file(path: str | Path, option: str) -> None:
+    """Refuse now a file that could not be written later; its folder is made.
+
+    Args:
+        path: The file.
+        option: What to change, for the sentence.
+
+    Raises:
+        InputError: If it is a folder, or lies where nothing can be written.
+    """
+    if Path(path).is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; choose another {option}")
+    check_writable(Path(path).parent, option)
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
@@ -116,15 +135,16 @@ def _with_parent(path: Path, name: str) -> str:
     return f"{path.resolve().parent.name}_{name}"
 
 
-def _plain(value: object) -> object:
+def plain_values(value: object) -> object:
+    """What JSON can hold: arrays as lists, paths as text, non-finite numbers as ``None``."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain_values(entry) for entry in value]
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain_values(value.tolist())
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain_values(value.item())
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     if isinstance(value, Path):

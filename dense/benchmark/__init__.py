@@ -211,6 +211,12 @@ def _memory(quick: bool) -> list[Row]:
     return [Row(name, f"{peak:.2f} GiB", "2.00 GiB", peak / 2, 1.0, note)]
 
 
+def _line(quick: bool) -> list[Row]:
+    from dense.benchmark.line import measure_line
+
+    return measure_line(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "forward": _forward,
     "windows": _windows,
@@ -218,4 +224,5 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "regions": _regions,
     "start-up": _start_up,
     "memory": _memory,
+    "line": _line,
 }
