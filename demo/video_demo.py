@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from dense import apps
 from dense.cli import common
 from dense.errors import DenseError
-from dense.methods.detection.detector import DetectSettings
+from dense.methods.detection.detector import TO_LOOK_AT
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -63,7 +64,8 @@ def segment(arguments: argparse.Namespace) -> apps.Report:
 
 def detect(arguments: argparse.Namespace) -> apps.Report:
     """Boxes in every frame."""
-    settings = DetectSettings(short_side=arguments.short_side, least=arguments.threshold or 0.1)
+    least = arguments.threshold or TO_LOOK_AT.least
+    settings = replace(TO_LOOK_AT, short_side=arguments.short_side, least=least)
     detector = apps.make_detector(
         apps.load_backbone(common.model_options(arguments)),
         arguments.classes,

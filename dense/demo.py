@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dense import apps
+from dense.apps.explain import plain
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
+from dense.explain.draw import draw_explanation
+from dense.explain.explain import explain
 from dense.images import read_image, read_mask, write_image
 from dense.legends import palette
 from dense.outputs import check_writable, write_json
@@ -39,6 +42,8 @@ PHOTOS = (
     Photo("rocket", ("tower; rocket", "sky")),
     Photo("china", ("temple; palace", "sky", "tree")),
 )
+EXPLAINED = ("china", "a temple with a roof", "heads")
+"""Photo, sentence and method of the explained picture."""
 METHOD = "words-memory"
 """One pass a picture; the packaged model is better at it than at windows."""
 
@@ -76,11 +81,13 @@ def run(
     products = sorted(path for path in (samples / "surfaces").iterdir() if path.is_dir())
     segmented, segment_entries = _segment(backbone, samples, photos, out, track)
     inspected, inspect_sections = _inspect(backbone, products, out)
+    explained, explain_sections = _explain(backbone, samples / "photos", out)
     report: Report = {
         "command": "demo",
         "model": backbone.name,
         "loading_seconds": round(loading, 2),
         "segmentation": segmented,
+        "explanation": explained,
         "inspection": inspected,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -98,6 +105,7 @@ def run(
                 "in PHOTOS of dense/demo.py, or run dense segment on your own pictures.",
                 segment_entries,
             ),
+            *explain_sections,
             *inspect_sections,
             *overview,
         ],
@@ -173,6 +181,28 @@ def _segment(
             )
         )
     return records, entries
+
+
+def _explain(
+    backbone: CLIPBackbone, photos: Path, out: Path
+) -> tuple[Report | None, list[Section]]:
+    name, words, method = EXPLAINED
+    if not (photos / f"{name}.jpg").is_file():
+        return None, []
+    image = read_image(photos / f"{name}.jpg")
+    explanation = explain(backbone, image, words, method=method)
+    heat, bars = draw_explanation(image, explanation)
+    write_image(out / f"explain_{name}.png", heat)
+    entry = Entry(
+        f"{name}: {words}",
+        (Figure(image, "the photo"), Figure(heat, words), Figure(bars, "its words")),
+        facts=(("score", f"{explanation.score:.3f}"), ("method", method)),
+    )
+    text = (
+        "Red places and words raise the similarity of photo and sentence, blue ones lower it; "
+        "dense explain --check measures how true such a map is."
+    )
+    return plain(explanation), [Section("Why photo and words match", text, [entry])]
 
 
 def _inspect(

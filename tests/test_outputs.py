@@ -11,7 +11,14 @@ from PIL import Image
 
 from dense.errors import InputError
 from dense.images import read_mask
-from dense.outputs import check_writable, output_names, write_bytes, write_index_mask, write_json
+from dense.outputs import (
+    check_file,
+    check_writable,
+    output_names,
+    write_bytes,
+    write_index_mask,
+    write_json,
+)
 
 
 def test_json_of_arrays_paths_and_odd_numbers(tmp_path):
@@ -61,3 +68,9 @@ def test_a_refused_write_leaves_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
     with pytest.raises(InputError, match="choose another --out"):
         check_writable(tmp_path / "file")
+    with pytest.raises(InputError, match=r"it is a folder; choose another --json"):
+        check_file(tmp_path / "folder", "--json")
+    with pytest.raises(InputError, match="choose another --json"):
+        check_file(tmp_path / "file" / "x.json", "--json")
+    check_file(tmp_path / "folder" / "x.json", "--json")
+    assert not list((tmp_path / "folder").iterdir())

@@ -33,11 +33,7 @@ model = dict(
         type=segmentor,
         backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
         classes=dict(type=class_names, dataset=dataset),
-        words=dict(
-            diningtable="dining table",
-            pottedplant="potted plant",
-            tvmonitor="television monitor",
-        ),
+        words=voc_words,
         protocol="sclip",
         batch_size=16,
     ),

@@ -33,11 +33,7 @@ model = dict(
         backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
         classes=dict(type=class_names, dataset=dataset),
         background=background_words,
-        words=dict(
-            diningtable="dining table",
-            pottedplant="potted plant",
-            tvmonitor="television monitor",
-        ),
+        words=voc_words,
         protocol="sclip",
         threshold=0.1,
         batch_size=16,

@@ -1,7 +1,7 @@
-"""Shared by segmentation configs: the metric, and words for a background class.
+"""Shared by segmentation configs: the metric, words for a background class and for VOC's names.
 
-The words are those that SCLIP (Wang et al., ECCV 2024) introduced for VOC's background and that
-later papers kept.
+The background words are those that SCLIP (Wang et al., ECCV 2024) introduced for VOC's background
+and that later papers kept.
 """
 
 from mmengine.config import read_base
@@ -41,3 +41,9 @@ background_words = [
     "rail",
     "fence",
 ]
+
+voc_words = dict(
+    diningtable="dining table",
+    pottedplant="potted plant",
+    tvmonitor="television monitor",
+)

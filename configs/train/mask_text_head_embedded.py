@@ -12,27 +12,6 @@ Minutes: about 20 on two cores.
 from mmengine.config import read_base
 
 with read_base():
-    from .._base_.head_training import *
+    from .._base_.head_training_folder import *
 
-from dense.datasets import SegmentationFolder
-
-data_root = "data/my_photos"
-dataset = dict(type=SegmentationFolder, root=data_root)
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=head_student,
-        backbone=dict(type=clip, name="embedded"),
-        classes=dict(type=class_names, dataset=dataset),
-        name="mask-text-head",
-        kind="mask-text",
-        side=336,
-    ),
-)
-train_dataloader = dict(
-    type=train_loader,
-    dataset=dataset,
-    batch_size=8,
-    num_workers=2,
-    augment=dict(type=train_augment, size=(336, 336)),
-)
+model["method"].update(name="mask-text-head", kind="mask-text")

@@ -13,45 +13,6 @@ Minutes: not measured yet.
 from mmengine.config import read_base
 
 with read_base():
-    from .._base_.head_training import *
-    from .._base_.segmentation import background_words
+    from .._base_.head_training_voc21 import *
 
-from mmseg.datasets import PascalVOCDataset
-
-from dense.engine.mmseg_data import MMSegSamples
-
-data_root = "data/VOCdevkit/VOC2012"
-dataset = dict(
-    type=MMSegSamples,
-    dataset=PascalVOCDataset,
-    options=dict(
-        data_root=data_root,
-        ann_file="ImageSets/Segmentation/train.txt",
-        data_prefix=dict(img_path="JPEGImages", seg_map_path="SegmentationClass"),
-    ),
-)
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=maskclip_plus_student,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        background=background_words,
-        words=dict(
-            diningtable="dining table",
-            pottedplant="potted plant",
-            tvmonitor="television monitor",
-        ),
-        guided=1000,
-        side=448,
-    ),
-)
-train_dataloader = dict(
-    type=train_loader,
-    dataset=dataset,
-    batch_size=16,
-    num_workers=4,
-    augment=dict(type=train_augment, size=(448, 448)),
-)
-param_scheduler[0].update(end=2000)
-train_cfg.update(max_iters=2000)
+model["method"].update(type=maskclip_plus_student, guided=1000)

@@ -11,6 +11,15 @@ from dense.apps.inspect import (
     make_inspector,
     read_support,
 )
+from dense.apps.looking import (
+    classify_images,
+    ground_images,
+    make_finder,
+    make_namer,
+    regions_in_file,
+    regions_in_masks,
+    same_boxes,
+)
 from dense.apps.reject import make_rejector, read_known, reject_images
 from dense.apps.segment import (
     SegmentOutputs,
@@ -27,18 +36,25 @@ __all__ = [
     "Report",
     "SegmentOutputs",
     "class_shares",
+    "classify_images",
     "detect_images",
     "detect_video",
+    "ground_images",
     "hidden_classes",
     "inspect_images",
     "load_backbone",
     "make_detector",
+    "make_finder",
     "make_inspector",
+    "make_namer",
     "make_rejector",
     "make_segmentor",
     "read_known",
     "read_support",
+    "regions_in_file",
+    "regions_in_masks",
     "reject_images",
+    "same_boxes",
     "segment_images",
     "segment_video",
 ]

@@ -16,12 +16,19 @@ from dense.errors import InputError
 from dense.evaluation.detection import coco_rows
 from dense.images import write_image
 from dense.methods.catalog import find_method
-from dense.methods.detection.detector import DetectSettings, OpenVocabDetector
+from dense.methods.detection.detector import (
+    CROPS,
+    TO_LOOK_AT,
+    DetectSettings,
+    OpenVocabDetector,
+)
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.segment_anything import SamProposals, load_generator
 from dense.methods.detection.vocabulary import object_classes
 from dense.outputs import check_writable, write_json, write_text
+from dense.refine.cutters import find_cutter
+from dense.refine.masks import refine_detections
 from dense.rle import encode_rle
 from dense.structures import DetectionResult, Sample
 from dense.video import FilmWriter, Frame, FrameReader
@@ -46,7 +53,7 @@ def make_detector(
         classes: One entry a class, synonyms after semicolons.
         background: See `object_classes`.
         method: A "detect" method of the catalogue.
-        settings: See `DetectSettings`; the method's own if ``None``.
+        settings: See `DetectSettings`; `TO_LOOK_AT` if ``None``.
         proposals: Most regions of a picture that are looked at.
         sam: Checkpoint of segment-anything, whose automatic masks are then the proposals.
         sam_kind: Its kind.
@@ -54,7 +61,9 @@ def make_detector(
     Raises:
         InputError: If the words or a name cannot be used.
     """
-    find_method(method, "detect")
+    build = find_method(method, "detect").builder()
+    if settings is None:
+        settings = replace(TO_LOOK_AT, crops=CROPS if method == "regions-crops" else 0)
     if proposals < 1:
         raise InputError(f"the number of proposals must be 1 or more, got {proposals}")
     class_list = object_classes(classes, background)
@@ -65,9 +74,7 @@ def make_detector(
         device = str(backbone.device)
         proposer = SamProposals(load_generator(sam, kind=sam_kind, device=device), limit=proposals)
     classifier = build_text_classifier(backbone, class_list)
-    return find_method(method, "detect").builder()(
-        backbone, classifier, proposer=proposer, settings=settings
-    )
+    return build(backbone, classifier, proposer=proposer, settings=settings)
 
 
 def detect_images(
@@ -77,6 +84,7 @@ def detect_images(
     *,
     boxes: BoxesByName | None = None,
     save_proposals: str | Path | None = None,
+    refine: str | None = None,
     track: Track[tuple[str, Sample]] | None = None,
 ) -> Report:
     """Detect in files: ``NAME_boxes.png``, ``results.json`` and ``coco.json`` in `out`.
@@ -90,6 +98,7 @@ def detect_images(
         out: Where everything goes.
         boxes: Boxes of each picture by file name, for the method "boxes".
         save_proposals: Also write all proposals, before any words, as a COCO file.
+        refine: Cutter of `dense.refine.cutters` that cuts masks and draws boxes tightly.
         track: Wraps the loop in a progress bar.
 
     Raises:
@@ -104,12 +113,15 @@ def detect_images(
     category_ids = range(1, len(names) + 1)
     if boxes is not None and not any(path.name in boxes for path in paths):
         raise InputError(f"the boxes name none of the pictures, e.g. not {paths[0].name}")
+    cutter = None if refine is None else find_cutter(refine)
     samples = read_all(paths, skipped)
     for name, sample in track(samples, len(paths), "detect") if track else samples:
         if boxes is not None and sample.image_path is not None:
             sample = replace(sample, boxes=boxes.get(sample.image_path.name))
         begun = time.perf_counter()
         result = detector.predict([sample])[0]
+        if cutter is not None:
+            result = refine_detections(cutter, sample.image, result)
         seconds = time.perf_counter() - begun
         if save_proposals is not None and sample.image_path is not None:
             proposed[sample.image_path] = detector.propose(sample).boxes.numpy()
@@ -119,7 +131,7 @@ def detect_images(
         records.append({**about(sample, seconds), "image_id": len(records) + 1, **found})
     report: Report = {
         "command": "detect",
-        "method": detector.describe(),
+        "method": detector.describe() | ({} if cutter is None else cutter.describe()),
         "class_names": list(names),
         **outcome(records, skipped, started),
     }

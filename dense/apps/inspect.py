@@ -14,9 +14,12 @@ from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.images import find_images, read_image, write_image
 from dense.methods.anomaly.base import Inspector
+from dense.methods.anomaly.decisions import explain_decision
 from dense.methods.catalog import find_method
 from dense.outputs import check_writable, write_json
 from dense.prompts import NO_WORDS, StateWords
+from dense.refine.cutters import find_cutter
+from dense.refine.masks import refine_anomaly
 from dense.structures import AnomalyResult, Sample
 from dense.visualize import draw_anomaly
 
@@ -87,6 +90,8 @@ def inspect_images(
     *,
     category: str = "",
     scale: tuple[float, float] | None = None,
+    explain: bool = False,
+    refine: str | None = None,
     track: Track[tuple[str, Sample]] | None = None,
 ) -> Report:
     """Inspect files into ``NAME_heat.png``, ``NAME_map.png`` (16 bits) and ``results.json``.
@@ -97,19 +102,26 @@ def inspect_images(
         out: Folder of the results.
         category: Which of the inspector's products the pictures show.
         scale: (low, high) anomaly values of the heat colours; by default the method's `heat_scale`.
+        explain: Also say which words and patches made each score, see
+            `dense.methods.anomaly.decisions`.
+        refine: Cutter of `dense.refine.cutters` that redraws defect masks.
         track: Wraps the loop in a progress bar.
 
     Raises:
-        InputError: If nothing could be read or the place cannot be written.
+        InputError: If nothing could be read, the place cannot be written, or the method's scores
+            have no exact shares.
     """
     out = check_writable(out)
     scale, started = scale or inspector.heat_scale, time.perf_counter()
     skipped: list[Report] = []
     records: list[Report] = []
+    cutter = None if refine is None else find_cutter(refine)
     samples = read_all(paths, skipped, category)
     for name, sample in track(samples, len(paths), "inspect") if track else samples:
         begun = time.perf_counter()
         result = inspector.predict([sample])[0]
+        if cutter is not None:
+            result = refine_anomaly(cutter, sample.image, result)
         seconds = time.perf_counter() - begun
         write_image(out / f"{name}_heat.png", draw_anomaly(sample.image, result, scale=scale))
         write_image(out / f"{name}_map.png", map_to_levels(result, scale))
@@ -123,9 +135,11 @@ def inspect_images(
                 "map": f"{name}_map.png",
             }
         )
+        if explain:
+            records[-1]["decision"] = explain_decision(inspector, sample).plain()
     report: Report = {
         "command": "inspect",
-        "method": inspector.describe(),
+        "method": inspector.describe() | ({} if cutter is None else cutter.describe()),
         "product": inspector.products.get(category, category),
         "scale": list(scale),
         **outcome(records, skipped, started),

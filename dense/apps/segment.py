@@ -19,6 +19,7 @@ from dense.errors import InputError, unknown_name
 from dense.images import write_image
 from dense.masks import Segment, cut_out, segments, to_coco, to_geojson
 from dense.methods.catalog import find_method
+from dense.methods.method import refuse_weights
 from dense.methods.segmentation.base import LastBlockMethod
 from dense.methods.segmentation.protocol import Threshold, find_protocol
 from dense.methods.segmentor import OpenVocabSegmentor, advised_protocol, build_segmentor
@@ -39,6 +40,7 @@ def make_segmentor(
     background: Sequence[str] = (),
     method: str | None = None,
     attention: str | None = None,
+    weights: str | Path | None = None,
     protocol: str = "whole",
     short_side: int | None = None,
     threshold: Threshold | None = None,
@@ -53,6 +55,7 @@ def make_segmentor(
         method: A "segment" method of the catalogue; by default the last block that the checkpoint
             recommends.
         attention: A last-block variant of `dense.backbones.attention` in place of a method.
+        weights: File of the learned parts, for trained methods.
         protocol: A preset, see `dense.methods.segmentation.protocol`.
         short_side: In place of the protocol's; by default what the checkpoint recommends.
         threshold: In place of the protocol's: a probability, or ``"otsu"``.
@@ -72,12 +75,13 @@ def make_segmentor(
     )
     find_refiners(refine)
     replaced = LastBlockMethod(last_block(attention)) if attention else None
-    if method:
-        find_method(method, "segment")
+    if method is None or not find_method(method, "segment").trained:
+        refuse_weights(method or "the last block of the checkpoint", weights)
+    settings = {} if weights is None else {"weights": str(weights)}
     classifier = build_text_classifier(backbone, class_list)
     if replaced:
         return OpenVocabSegmentor(backbone, classifier, method=replaced, protocol=chosen)
-    return build_segmentor(backbone, classifier, method, protocol=chosen)
+    return build_segmentor(backbone, classifier, method, protocol=chosen, settings=settings)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dense.backbones.preprocess import OPENAI_MEAN, OPENAI_STD, PreprocessConfig
 from dense.backbones.recommended import read_recommended
 from dense.backbones.weights import Checkpoint, Config, read_checkpoint
 from dense.errors import InputError, unknown_name
+from dense.untrusted import check_fit
 
 ASSETS = Path(__file__).parent.parent / "assets"
 EMBEDDED = {
@@ -86,6 +87,11 @@ def load(
 
 
 def _resolve(name: str, pretrained: str | None) -> CLIPBackbone:
+    if pretrained is not None and name not in open_clip.list_models():
+        raise InputError(
+            f"pretrained weights go with an open_clip architecture such as ViT-B-16, but {name} "
+            "brings its own: leave --pretrained out"
+        )
     if name in EMBEDDED:
         return _from_checkpoint(read_checkpoint(ASSETS / f"{name}.safetensors"), name)
     if name.startswith(HUB_PREFIX):
@@ -212,14 +218,8 @@ def _load_strictly(model: nn.Module, checkpoint: Checkpoint, name: str) -> None:
             state[key] = state[key].reshape(expected[key].shape)
     if "text.positional_embedding" in expected and "positional_embedding" in state:
         state = open_clip.model.convert_to_custom_text_state_dict(state)
-    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-    wrong = [k for k in expected if k in state and state[k].shape != expected[k].shape]
-    if missing or extra or wrong:
-        raise InputError(
-            f"the weights do not fit {name}: {len(missing)} tensors missing {missing[:2]}, "
-            f"{len(extra)} unknown {extra[:2]}, {len(wrong)} of another shape {wrong[:2]}; "
-            "choose the architecture the checkpoint was made with"
-        )
+    remedy = "choose the architecture the checkpoint was made with"
+    check_fit(expected, state, f"the weights do not fit {name}", remedy)
     model.load_state_dict(state, assign=True)
 
 

@@ -15,18 +15,17 @@ TorchScript archives go through TorchScript's own loader, which builds no Python
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dense.backbones import hf_layout, packing
 from dense.errors import InputError
+from dense.untrusted import read_safetensors, read_torch, state_dict
 
 StateDict = dict[str, Tensor]
 Config = dict[str, Any]
@@ -109,26 +108,17 @@ def _read_json(path: Path) -> Config:
 
 def _raw_state(path: Path) -> StateDict:
     if path.suffix == ".safetensors":
-        return _open_safetensors(path)[0]
+        return read_safetensors(path)[0]
     return _read_pickle(path)
 
 
-def _open_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"corrupt safetensors file {path}: {error}") from error
-
-
 def _read_safetensors(path: Path) -> Checkpoint:
-    tensors, notes = _open_safetensors(path)
+    tensors, notes = read_safetensors(path)
     if "model_cfg" not in notes:
         return _describe(tensors)
     if "base" in notes:
         base = path.with_name(Path(notes["base"]).name)
-        tensors = {**_open_safetensors(base)[0], **tensors}
+        tensors = {**read_safetensors(base)[0], **tensors}
     return Checkpoint(
         packing.unpack(tensors),
         json.loads(notes["model_cfg"]),
@@ -154,20 +144,10 @@ def _read_torchscript(path: Path) -> Checkpoint:
 
 
 def _read_pickle(path: Path) -> StateDict:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"refused {path}: it holds Python objects other than tensors, which could run code; "
-            "save the state dict alone, best as safetensors"
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"corrupt checkpoint {path}: not a file that torch.save wrote") from error
+    loaded = read_torch(path)
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise InputError(f"{path} is not a state dict: expected a dict of tensors")
-    return loaded
+    return state_dict(loaded, path)
 
 
 def _normalised(state: StateDict) -> StateDict:

@@ -19,7 +19,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="measure only these: forward, windows, linear, regions, start-up, memory",
+        help="measure only these: forward, windows, linear, regions, start-up, memory, line",
     )
     common.add_json_option(parser)
     parser.set_defaults(run=run)

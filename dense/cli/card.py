@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dense.cli import common
+from dense.cli import common, numbers
 
 
 def add_parser(actions: common.Subparsers) -> None:
@@ -34,8 +34,12 @@ def add_parser(actions: common.Subparsers) -> None:
         metavar="CATEGORY=WORDS",
         help='what a category shows, e.g. elpv_mono="solar cell" (default: its name)',
     )
-    parser.add_argument("--shots", nargs="+", type=int, default=[0, 1, 2, 4], metavar="K")
-    parser.add_argument("--seeds", type=int, default=3, help="support choices (default: 3)")
+    parser.add_argument(
+        "--shots", nargs="+", type=numbers.whole(0), default=[0, 1, 2, 4], metavar="K"
+    )
+    parser.add_argument(
+        "--seeds", type=numbers.count, default=3, metavar="N", help="support choices (default: 3)"
+    )
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -52,7 +56,7 @@ def add_parser(actions: common.Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the action."""
-    products = dict(common.read_pair(entry, "--product") for entry in arguments.product)
+    products = common.read_pairs(arguments.product, "--product")
 
     from dataclasses import asdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -44,8 +44,45 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_class_options(parser: argparse.ArgumentParser) -> None:
+    """Add --classes and --classes-file."""
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="WORDS",
+        help='classes; synonyms after semicolons, e.g. "sofa; couch"',
+    )
+    parser.add_argument(
+        "--classes-file", type=Path, metavar="FILE", help="more classes, one a line (UTF-8)"
+    )
+
+
+def read_classes(arguments: argparse.Namespace) -> list[str]:
+    """Classes of `add_class_options`, checked.
+
+    Raises:
+        InputError: If there is none, one is blank or named twice, or is background, too.
+    """
+    from dense.prompts import make_class_list
+
+    classes = list(arguments.classes)
+    if arguments.classes_file is not None:
+        classes += read_words(arguments.classes_file)
+    known = make_class_list(classes)
+    named = {word.casefold() for phrases in known.phrases for word in phrases}
+    for word in arguments.background or ():
+        if word.strip().casefold() in named:
+            raise InputError(
+                f"{word.strip()!r} is named as a class and as background: leave it out of one"
+            )
+    return classes
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add --cfg-options."""
+    """Add --data-root, --json and --cfg-options."""
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="the data set")
+    add_json_option(parser)
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -55,12 +92,17 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_config(path: Path) -> None:
-    """Refuse a config that is not there, with the nearest that is.
+def check_run(arguments: argparse.Namespace) -> None:
+    """Refuse a config or data that are not there, before the Runner is imported.
 
     Raises:
-        InputError: If there is no such file.
+        InputError: If there is no such file, with the nearest that is, or no such folder.
     """
+    _check_config(arguments.config)
+    check_directory(arguments.data_root, "--data-root")
+
+
+def _check_config(path: Path) -> None:
     if path.is_file() and path.suffix == ".py":
         return
     if path.is_file():
@@ -98,16 +140,37 @@ def save_json(arguments: argparse.Namespace, content: Mapping[str, object]) -> N
         write_json(arguments.json, content)
 
 
-def read_pair(entry: str, option: str) -> tuple[str, str]:
-    """Split KEY=VALUE.
+def check_places(arguments: argparse.Namespace) -> None:
+    """Refuse, before the work starts, files that could not be written after it.
 
     Raises:
-        InputError: If it has another form.
+        InputError: If one of the options that name a file names such a place.
     """
-    key, mark, value = entry.partition("=")
-    if not (key and mark and value.strip()):
-        raise InputError(f"{option} expects pairs with an equals sign, got {entry!r}")
-    return key, value.strip()
+    named = {
+        name: getattr(arguments, name, None) for name in ("json", "markdown", "save_proposals")
+    }
+    for name, path in named.items():
+        if path is not None:
+            from dense.outputs import check_file
+
+            check_file(path, "--" + name.replace("_", "-"))
+
+
+def read_pairs(entries: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Split entries KEY=VALUE.
+
+    Raises:
+        InputError: If one has another form, or a key comes twice.
+    """
+    pairs: dict[str, str] = {}
+    for entry in entries or ():
+        key, mark, value = entry.partition("=")
+        if not (key and mark and value.strip()):
+            raise InputError(f"{option} expects pairs with an equals sign, got {entry!r}")
+        if key in pairs:
+            raise InputError(f"{option} names {key} twice: {pairs[key]!r} and {value.strip()!r}")
+        pairs[key] = value.strip()
+    return pairs
 
 
 def read_words(source: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""`dense compare`: one table over methods, of inspection or of segmentation."""
+"""`dense compare`: one table over methods, of inspection, of segmentation or of lookers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dense.cli import common
-from dense.cli.segment import probability
+from dense.cli import common, numbers
 from dense.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     MakeTask = Callable[[CLIPBackbone], Task]
 
-TASKS = ("inspect", "segment")
+TASKS = ("inspect", "segment", "look")
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -29,7 +28,8 @@ def add_parser(commands: common.Subparsers) -> None:
         description="Measure methods on the same pictures and print one table, in percent. "
         "Inspection: methods × shots × categories × seeds (mean ± standard deviation over seeds). "
         "Segmentation: methods × post-processing × vocabularies × protocols; the frozen blocks run "
-        "once for all methods. What is finished is kept in --out and not run again.",
+        "once for all methods. Looking: the boxes of a folder named by each looker, accuracy by "
+        "the size of the object, and cost. What is finished is kept in --out and not run again.",
         epilog="Examples: dense compare MY_PRODUCTS --methods winclip patch --shots 0 1 4 --out "
         "results; dense compare MY_MASKS --methods maskclip sclip --refine none pamr --out results",
     )
@@ -39,7 +39,8 @@ def add_parser(commands: common.Subparsers) -> None:
     parser.add_argument(
         "--task",
         choices=TASKS,
-        help="(default: segment if DATA holds a classes.json, else inspect)",
+        help="(default: segment if DATA holds a classes.json, look if only an instances.json, else "
+        "inspect)",
     )
     parser.add_argument(
         "--methods",
@@ -49,9 +50,14 @@ def add_parser(commands: common.Subparsers) -> None:
         help="see `dense methods` (default: all that need no learned parts)",
     )
     parser.add_argument(
-        "--limit", type=int, metavar="N", help="pictures of a category or data set at most"
+        "--limit",
+        type=numbers.count,
+        metavar="N",
+        help="pictures of a category or data set at most",
     )
-    parser.add_argument("--batch-size", type=int, metavar="B", help="(default: 8, segment: 4)")
+    parser.add_argument(
+        "--batch-size", type=numbers.count, metavar="B", help="(default: 8, segment: 4)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="results")
     parser.add_argument("--no-pictures", action="store_true", help="keep no pictures for the page")
     _add_inspect_options(parser)
@@ -62,8 +68,12 @@ def add_parser(commands: common.Subparsers) -> None:
 
 def _add_inspect_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("inspection")
-    group.add_argument("--shots", nargs="+", type=int, metavar="K", help="(default: 0 1 2 4)")
-    group.add_argument("--seeds", nargs="+", type=int, metavar="S", help="(default: 0 1 2)")
+    group.add_argument(
+        "--shots", nargs="+", type=numbers.whole(0), metavar="K", help="(default: 0 1 2 4)"
+    )
+    group.add_argument(
+        "--seeds", nargs="+", type=numbers.seed, metavar="S", help="(default: 0 1 2)"
+    )
     group.add_argument("--categories", nargs="+", metavar="NAME", help="only these")
     group.add_argument("--layout", metavar="NAME", help="of all DATA (default: found out)")
     group.add_argument(
@@ -78,9 +88,15 @@ def _add_inspect_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sizes",
         nargs="+",
-        type=_size,
+        type=numbers.native_or_side,
         metavar="SIDE",
         help="sides at which pixels are scored, e.g. native 240 (default: native)",
+    )
+    group.add_argument(
+        "--small-defects",
+        action="store_true",
+        default=None,
+        help="also score the smallest third of the defects apart",
     )
     group.add_argument(
         "--exact",
@@ -114,15 +130,39 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--background", nargs="+", metavar="WORDS", help='of the class named "background"'
     )
-    group.add_argument("--threshold", type=probability, metavar="P", help="as in `dense segment`")
-    group.add_argument("--short-side", type=int, metavar="PX", help="as in `dense segment`")
+    group.add_argument(
+        "--threshold", type=numbers.share_or_otsu, metavar="P", help="as in `dense segment`"
+    )
+    group.add_argument(
+        "--short-side", type=numbers.side, metavar="PX", help="as in `dense segment`"
+    )
 
 
 OWN = {
-    "inspect": ("shots", "seeds", "categories", "layout", "product", "weights", "sizes", "exact"),
-    "segment": ("refine", "protocol", "vocabulary", "background", "threshold", "short_side"),
+    "inspect": (
+        "shots",
+        "seeds",
+        "categories",
+        "layout",
+        "product",
+        "weights",
+        "sizes",
+        "small_defects",
+        "exact",
+        "batch_size",
+    ),
+    "segment": (
+        "refine",
+        "protocol",
+        "vocabulary",
+        "background",
+        "threshold",
+        "short_side",
+        "batch_size",
+    ),
+    "look": ("weights",),
 }
-"""Options that only one task has."""
+"""Options that not all tasks have."""
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -131,11 +171,11 @@ def run(arguments: argparse.Namespace) -> None:
         common.check_directory(folder, "DATA")
     task = arguments.task or find_task(arguments.data)
     for other in TASKS:
-        for option in OWN[other] if other != task else ():
-            if getattr(arguments, option) is not None:
+        for option in OWN[other]:
+            if option not in OWN[task] and getattr(arguments, option) is not None:
                 name = "--" + option.replace("_", "-")
                 raise InputError(f"{name} is an option of {other}, but DATA is compared by {task}")
-    make = {"inspect": _inspect, "segment": _segment}[task]
+    make = {"inspect": _inspect, "segment": _segment, "look": _look}[task]
     build = make(arguments)
 
     from dense.apps.files import load_backbone
@@ -146,11 +186,11 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
+    if not comparison.records:
+        raise InputError(f"every cell failed, the first one: {comparison.failures[0]['error']}")
     written = write_tables(comparison, arguments.out)
     _print(comparison)
     print(f"\nwritten: {', '.join(str(path) for path in written)}")
-    if not comparison.records:
-        raise InputError(f"every cell failed, the first one: {comparison.failures[0]['error']}")
 
 
 def find_task(roots: list[Path]) -> str:
@@ -159,17 +199,23 @@ def find_task(roots: list[Path]) -> str:
     Raises:
         InputError: If they are for different tasks.
     """
-    kinds = ["segment" if (root / "classes.json").is_file() else "inspect" for root in roots]
+    kinds = [_kind(root) for root in roots]
     if len(set(kinds)) > 1:
         found = ", ".join(f"{root} ({kind})" for root, kind in zip(roots, kinds, strict=True))
         raise InputError(f"data sets of different tasks cannot share a table: {found}")
     return kinds[0]
 
 
+def _kind(root: Path) -> str:
+    if (root / "classes.json").is_file():
+        return "segment"
+    return "look" if (root / "instances.json").is_file() else "inspect"
+
+
 def _inspect(arguments: argparse.Namespace) -> MakeTask:
     """Check the setup before the checkpoint is loaded; make the task after."""
-    products = dict(common.read_pair(entry, "--product") for entry in arguments.product or ())
-    weights = dict(common.read_pair(entry, "--weights") for entry in arguments.weights or ())
+    products = common.read_pairs(arguments.product, "--product")
+    weights = common.read_pairs(arguments.weights, "--weights")
 
     from dense.evaluation.comparison.inspect_plan import Setup, plan
     from dense.evaluation.comparison.inspect_task import InspectTask
@@ -183,6 +229,7 @@ def _inspect(arguments: argparse.Namespace) -> MakeTask:
         bins=None if arguments.exact else Setup.bins,
         pictures=not arguments.no_pictures,
         **_given(arguments, "shots", "seeds", "categories", "layout", "sizes", "batch_size"),
+        small_defects=bool(arguments.small_defects),
     )
     plan(setup)
     return lambda backbone: InspectTask(backbone, setup)
@@ -204,6 +251,24 @@ def _segment(arguments: argparse.Namespace) -> MakeTask:
     )
     plan(setup)
     return lambda backbone: SegmentTask(backbone, setup, cache=arguments.out / "text")
+
+
+def _look(arguments: argparse.Namespace) -> MakeTask:
+    """As `_inspect`."""
+    weights = common.read_pairs(arguments.weights, "--weights")
+
+    from dense.evaluation.comparison.look_plan import LookSetup, plan
+    from dense.evaluation.comparison.look_task import LookTask
+
+    setup = LookSetup(
+        arguments.data,
+        arguments.methods,
+        weights={name: Path(file) for name, file in weights.items()},
+        limit=arguments.limit,
+        pictures=not arguments.no_pictures,
+    )
+    plan(setup)
+    return lambda backbone: LookTask(backbone, setup, cache=arguments.out / "text")
 
 
 def _given(arguments: argparse.Namespace, *options: str) -> dict[str, Any]:
@@ -230,11 +295,3 @@ def _print(comparison: Comparison) -> None:
     print(f"protocol: {protocol_line(comparison)}")
     for title, lines in remarks(comparison).items():
         print(f"{title.lower()}:", *lines, sep="\n  ")
-
-
-def _size(text: str) -> int:
-    if text == "native":
-        return 0
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected native or a side in pixels, got {text!r}")

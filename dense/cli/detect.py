@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dense.cli import common
+from dense.cli import common, numbers
+
+if TYPE_CHECKING:
+    from dense.methods.detection.detector import DetectSettings
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -18,16 +23,7 @@ def add_parser(commands: common.Subparsers) -> None:
         epilog='Example: dense detect photo.jpg --classes "cat; kitten" "wooden table" --out out',
     )
     parser.add_argument("source", metavar="IMAGE|DIR|GLOB", help="where to look")
-    parser.add_argument(
-        "--classes",
-        nargs="+",
-        default=[],
-        metavar="WORDS",
-        help='classes; synonyms after semicolons, e.g. "sofa; couch"',
-    )
-    parser.add_argument(
-        "--classes-file", type=Path, metavar="FILE", help="more classes, one a line (UTF-8)"
-    )
+    common.add_class_options(parser)
     parser.add_argument(
         "--background",
         nargs="*",
@@ -41,6 +37,7 @@ def add_parser(commands: common.Subparsers) -> None:
         help='name these boxes instead: {"photo.jpg": [[x0, y0, x1, y1], ...]} or COCO\'s format',
     )
     _add_method_options(parser)
+    _add_proposal_options(parser)
     parser.add_argument("--out", type=Path, default=Path("out/detect"), metavar="DIR")
     common.add_json_option(parser)
     common.add_model_options(parser)
@@ -52,17 +49,51 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--method", metavar="NAME", help="see `dense methods --task detect` (default: regions)"
     )
+    group.add_argument("--short-side", type=numbers.side, metavar="PX", help="input size")
     group.add_argument("--masks", action="store_true", help="masks, too")
     group.add_argument(
-        "--threshold", type=float, default=0.1, metavar="P", help="least score (default: 0.1)"
+        "--threshold",
+        type=numbers.share,
+        default=0.1,
+        metavar="P",
+        help="least score (default: 0.1)",
     )
     group.add_argument(
-        "--proposals", type=int, default=300, metavar="N", help="most regions (default: 300)"
+        "--limit",
+        type=numbers.count,
+        default=25,
+        metavar="N",
+        help="most objects of a picture (default: 25; COCO's measures look at 100)",
     )
     group.add_argument(
-        "--crops", type=int, metavar="N", help="see this many of the best regions as crops, too"
+        "--parts",
+        action="store_true",
+        help="keep objects that lie in a likelier one of their class (default: a part of a thing "
+        "is not that thing again)",
     )
-    group.add_argument("--short-side", type=int, metavar="PX", help="input size")
+    group.add_argument(
+        "--crops",
+        type=numbers.whole(0),
+        metavar="N",
+        help="see this many of the best regions as crops, too",
+    )
+    group.add_argument(
+        "--refine",
+        metavar="NAME",
+        help="cut masks and draw boxes tightly: grabcut, or sam:FILE with a segment-anything "
+        "checkpoint",
+    )
+
+
+def _add_proposal_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("proposals")
+    group.add_argument(
+        "--proposals",
+        type=numbers.count,
+        default=300,
+        metavar="N",
+        help="most regions (default: 300)",
+    )
     group.add_argument(
         "--sam", type=Path, metavar="FILE", help="segment-anything checkpoint for proposals"
     )
@@ -77,16 +108,8 @@ def run(arguments: argparse.Namespace) -> None:
     from dense.errors import InputError
     from dense.images import find_images
     from dense.outputs import check_writable
-    from dense.prompts import make_class_list
 
-    classes = list(arguments.classes)
-    if arguments.classes_file is not None:
-        classes += common.read_words(arguments.classes_file)
-    make_class_list(classes)
-    if not 0.0 <= arguments.threshold <= 1.0:
-        raise InputError(f"--threshold must lie in [0, 1], got {arguments.threshold:g}")
-    if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
-        raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
+    classes = common.read_classes(arguments)
     if arguments.boxes is not None and arguments.method not in (None, "boxes"):
         raise InputError(f"--boxes goes with the method 'boxes', got {arguments.method!r}")
     if arguments.method == "boxes" and arguments.boxes is None:
@@ -96,23 +119,15 @@ def run(arguments: argparse.Namespace) -> None:
 
     from dense import apps
     from dense.datasets.boxes import read_boxes
-    from dense.methods.detection.detector import DetectSettings
 
     boxes = None if arguments.boxes is None else read_boxes(arguments.boxes)
     method = arguments.method or ("regions" if boxes is None else "boxes")
-    crops = arguments.crops
-    settings = DetectSettings(
-        short_side=arguments.short_side,
-        least=arguments.threshold,
-        masks=arguments.masks,
-        crops=(100 if method == "regions-crops" else 0) if crops is None else crops,
-    )
     detector = apps.make_detector(
         apps.load_backbone(common.model_options(arguments)),
         classes,
         background=arguments.background,
         method=method,
-        settings=settings,
+        settings=_settings(arguments, method),
         proposals=arguments.proposals,
         sam=arguments.sam,
         sam_kind=arguments.sam_kind,
@@ -123,10 +138,26 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out,
         boxes=boxes,
         save_proposals=arguments.save_proposals,
+        refine=arguments.refine,
         track=common.track,
     )
     common.save_json(arguments, report)
     _show(report, arguments.out)
+
+
+def _settings(arguments: argparse.Namespace, method: str) -> DetectSettings:
+    from dense.methods.detection.detector import CROPS, TO_LOOK_AT
+
+    crops = CROPS if method == "regions-crops" else 0
+    return replace(
+        TO_LOOK_AT,
+        short_side=arguments.short_side,
+        least=arguments.threshold,
+        limit=arguments.limit,
+        inside=1.0 if arguments.parts else TO_LOOK_AT.inside,
+        masks=arguments.masks,
+        crops=crops if arguments.crops is None else arguments.crops,
+    )
 
 
 def _show(report: dict[str, object], out: Path) -> None:

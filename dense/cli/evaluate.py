@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dense.cli import common
+from dense.cli import common, numbers
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -18,21 +18,20 @@ def add_parser(commands: common.Subparsers) -> None:
         "--data-root DATA --json results.json",
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="a file of configs/")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="the data set")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights of a training run")
-    parser.add_argument("--shots", type=int, metavar="K", help="support images of each category")
-    parser.add_argument("--seed", type=int, metavar="S", help="chooses the support images")
+    parser.add_argument(
+        "--shots", type=numbers.whole(0), metavar="K", help="support images of each category"
+    )
+    parser.add_argument("--seed", type=numbers.seed, metavar="S", help="chooses the support images")
     parser.add_argument("--draw", type=Path, metavar="DIR", help="draw results into this folder")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="log (default: work_dirs/...)")
-    common.add_json_option(parser)
     common.add_config_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    common.check_config(arguments.config)
-    common.check_directory(arguments.data_root, "--data-root")
+    common.check_run(arguments)
 
     from dense.engine.build import parse_options
     from dense.engine.run import test_config

@@ -19,24 +19,37 @@ from typing import NoReturn
 from dense import __version__
 from dense.cli import (
     benchmark,
+    classify,
+    common,
     compare,
     demo,
     detect,
     evaluate,
+    explain,
+    ground,
     inspect,
+    inspect_batch,
     methods,
     models,
+    product,
     reject,
     segment,
     train,
+    watch,
 )
 from dense.errors import DenseError, unknown_name
 
 COMMANDS = (
     segment,
     detect,
+    classify,
+    ground,
     inspect,
+    explain,
     reject,
+    product,
+    watch,
+    inspect_batch,
     evaluate,
     compare,
     train,
@@ -85,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     _quieten()
     try:
+        common.check_places(arguments)
         arguments.run(arguments)
     except DenseError as error:
         print(f"dense: error: {_one_line(str(error))}", file=sys.stderr)

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _needs(method: Method) -> str:
-    if method.task != "inspect":
-        return "learned parts" if method.trained else ""
     kinds = [("words", method.zero_shot), ("good pictures", method.few_shot)]
     given = " or ".join(kind for kind, possible in kinds if possible)
-    return f"{given}, learned parts" if method.trained else given
+    learned = {method.trained: "learned parts", method.optional_weights: "learned parts if any"}
+    needs = [given if method.task == "inspect" else "", learned.get(True, "")]
+    return ", ".join(need for need in needs if need)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dense.cli import common
+from dense.cli import common, numbers
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -36,13 +36,16 @@ def add_parser(commands: common.Subparsers) -> None:
     )
     parser.add_argument(
         "--accept",
-        type=float,
+        type=numbers.share,
         default=0.95,
         metavar="SHARE",
         help="share of known pictures that should pass (default: 0.95)",
     )
     parser.add_argument(
-        "--threshold", type=float, metavar="SCORE", help="score from which pictures are foreign"
+        "--threshold",
+        type=numbers.finite,
+        metavar="SCORE",
+        help="score from which pictures are foreign",
     )
     parser.add_argument(
         "--foreign",

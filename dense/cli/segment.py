@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dense.cli import common
+from dense.cli import common, numbers
 
 ATTENTIONS = ("plain", "value", "qq", "kk", "vv", "qq+kk", "qq+kk+vv", "neighbourhood")
 EXPORTS = ("rgba", "rle", "polygons")
-REFINERS = ("pamr", "pamr-fine", "crf", "vote", "propagate")
+REFINERS = ("pamr", "pamr-fine", "crf", "vote", "propagate", "grabcut", "sam:FILE")
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -22,16 +22,7 @@ def add_parser(commands: common.Subparsers) -> None:
         epilog='Example: dense segment photo.jpg --classes "cat; kitten" "wooden table" --out out',
     )
     parser.add_argument("source", metavar="IMAGE|DIR|GLOB", help="what to segment")
-    parser.add_argument(
-        "--classes",
-        nargs="+",
-        default=[],
-        metavar="WORDS",
-        help='classes; synonyms after semicolons, e.g. "sofa; couch"',
-    )
-    parser.add_argument(
-        "--classes-file", type=Path, metavar="FILE", help="more classes, one a line (UTF-8)"
-    )
+    common.add_class_options(parser)
     parser.add_argument(
         "--background",
         nargs="+",
@@ -41,7 +32,7 @@ def add_parser(commands: common.Subparsers) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=probability,
+        type=numbers.share_or_otsu,
         metavar="P",
         help="pixels below this probability become background or undecided; otsu: chosen for each "
         "picture (default: 0)",
@@ -61,6 +52,9 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
         help="see `dense methods --task segment` (default: the checkpoint's advice)",
     )
     group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="learned parts, for trained methods"
+    )
+    group.add_argument(
         "--attention",
         metavar="NAME",
         help=f"instead, a last-block variant alone: {', '.join(ATTENTIONS)}",
@@ -73,7 +67,10 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
         "tcl (448 px, windows 448 every 224, x 100) (default: whole)",
     )
     group.add_argument(
-        "--short-side", type=int, metavar="PX", help="input size (default: the checkpoint's advice)"
+        "--short-side",
+        type=numbers.side,
+        metavar="PX",
+        help="input size (default: the checkpoint's advice)",
     )
     group.add_argument(
         "--refine",
@@ -88,11 +85,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("results")
     group.add_argument("--out", type=Path, default=Path("out/segment"), metavar="DIR")
     group.add_argument(
-        "--opacity", type=float, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
+        "--opacity", type=numbers.share, default=0.5, help="of the overlay, 0 to 1 (default: 0.5)"
     )
     group.add_argument(
         "--abstain",
-        type=float,
+        type=numbers.share,
         default=0.0,
         metavar="P",
         help="pixels less confident than this are left undecided (default: 0)",
@@ -112,22 +109,13 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def probability(text: str) -> float | str:
-    """Read a number, or ``otsu``."""
-    return text if text == "otsu" else float(text)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     from dense.images import find_images
     from dense.outputs import check_writable
-    from dense.prompts import make_class_list
 
-    classes = list(arguments.classes)
-    if arguments.classes_file is not None:
-        classes += common.read_words(arguments.classes_file)
-    make_class_list(classes, arguments.background)
-    _check(arguments)
+    classes = common.read_classes(arguments)
+    _check_exports(arguments.export)
     paths = find_images(arguments.source)
     check_writable(arguments.out)
 
@@ -139,6 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
         background=arguments.background,
         method=arguments.method,
         attention=arguments.attention,
+        weights=arguments.weights,
         protocol=arguments.protocol,
         short_side=arguments.short_side,
         threshold=arguments.threshold,
@@ -154,17 +143,11 @@ def run(arguments: argparse.Namespace) -> None:
     _show(report, arguments.out)
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse numbers and names before the checkpoint is loaded."""
-    from dense.errors import InputError, unknown_name
+def _check_exports(names: list[str]) -> None:
+    """Refuse names before the checkpoint is loaded."""
+    from dense.errors import unknown_name
 
-    for name in ("threshold", "opacity", "abstain"):
-        value = getattr(arguments, name)
-        if value not in (None, "otsu") and not 0.0 <= value <= 1.0:
-            raise InputError(f"--{name} must lie in [0, 1], got {value:g}")
-    if arguments.short_side is not None and not 16 <= arguments.short_side <= 4096:
-        raise InputError(f"--short-side must lie in [16, 4096], got {arguments.short_side}")
-    for name in arguments.export:
+    for name in names:
         if name not in EXPORTS:
             raise unknown_name("export", name, EXPORTS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dense.cli import common
+from dense.cli import common, numbers
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -17,22 +17,19 @@ def add_parser(commands: common.Subparsers) -> None:
         epilog="Example: dense train configs/train/CONFIG.py --data-root DATA",
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="a file of configs/train")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="the data set")
     parser.add_argument(
         "--work-dir", type=Path, metavar="DIR", help="checkpoints and logs (default: work_dirs/)"
     )
-    parser.add_argument("--seed", type=int, metavar="S", help="seed of the run")
+    parser.add_argument("--seed", type=numbers.seed, metavar="S", help="seed of the run")
     parser.add_argument("--load-from", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    common.add_json_option(parser)
     common.add_config_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    common.check_config(arguments.config)
-    common.check_directory(arguments.data_root, "--data-root")
+    common.check_run(arguments)
 
     from dense.engine.build import parse_options
     from dense.engine.run import train_config

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from dense.structures import Sample
 IGNORE = 255
 """Mask value that is neither trained nor scored, after mapping."""
 
+_LOG = logging.getLogger(__name__)
 _CLASSES_FORM = '{"ignore": [0], "classes": {"1": "cat", "2": "dog"}}'
 
 
@@ -90,7 +93,7 @@ class SegmentationFolder(Dataset[Sample]):
     """Pictures with masks: `images/`, `masks/`, `classes.json {ignore, classes}`.
 
     A mask has the name of its picture, any picture suffix, and the picture's size. Pictures
-    without a mask are left out (`unlabelled` counts them).
+    without a mask are left out with a warning (`unlabelled` counts them).
 
     Args:
         root: The folder.
@@ -118,6 +121,11 @@ class SegmentationFolder(Dataset[Sample]):
             raise InputError(f"no masks in {masks_dir}: expected one for each picture to score")
         self.pairs = [(images[stem], masks[stem]) for stem in sorted(masks)]
         self.unlabelled = len(images) - len(masks)
+        if self.unlabelled:
+            _warn_once(
+                f"{self.unlabelled} of {len(images)} pictures in {images_dir} have no mask and "
+                f"are left out, e.g. {images[min(set(images) - set(masks))].name}"
+            )
 
     @property
     def metainfo(self) -> dict[str, object]:
@@ -141,6 +149,12 @@ class SegmentationFolder(Dataset[Sample]):
         image = read_image(image_path)
         mask = read_mask(mask_path, image.shape[:2])
         return Sample(image, image_path, mask=self.labels.to_indices(mask, mask_path))
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Warn, though a set may be opened several times in a run."""
+    _LOG.warning("%s", message)
 
 
 class DetectionFolder(Dataset[Sample]):

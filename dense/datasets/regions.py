@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from dense.datasets._files import read_json, require_directory
 from dense.errors import InputError
 from dense.images import read_image
+from dense.regions import mask_boxes
 from dense.rle import decode_rle
 from dense.structures import Sample, Size
 
@@ -112,16 +113,6 @@ class PanopticFolder(Dataset[RegionTruth]):
             masks=masks,
             things=np.array([self.things[label] for label in labels], bool),
         )
-
-
-def mask_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Tight boxes (R, 4) xyxy of masks (R, H, W); zeros for an empty mask."""
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for place, mask in enumerate(masks):
-        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if len(ys):
-            boxes[place] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
-    return boxes
 
 
 def read_segmentation(segmentation: object, size: Size, owner: str) -> NDArray[np.bool_]:

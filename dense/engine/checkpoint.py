@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dense.compat import allow_mmengine_checkpoints
 from dense.errors import InputError
+from dense.untrusted import check_fit, read_torch
 
 
 def read_run_checkpoint(
@@ -25,15 +26,8 @@ def read_run_checkpoint(
     Raises:
         InputError: If it is missing, broken, or would run code when loaded.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no such checkpoint: {path}")
     allow_mmengine_checkpoints()
-    try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # broken archives raise many kinds
-        reason = _reason(error)
-        raise InputError(f"cannot load {path} safely as a checkpoint: {reason}") from error
+    content = read_torch(path, map_location=map_location)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} must hold a dictionary of weights, got a {type(content).__name__}"
@@ -55,20 +49,6 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str) -> 
     Raises:
         InputError: If a tensor is missing, unknown, or has another shape.
     """
-    expected = module.state_dict()
-    missing = sorted(set(expected) - set(state))
-    extra = sorted(set(state) - set(expected))
-    wrong = [k for k, v in expected.items() if k in state and state[k].shape != v.shape]
-    if missing or extra or wrong:
-        raise InputError(
-            f"the weights in {name} do not fit the model: {len(missing)} missing {missing[:2]}, "
-            f"{len(extra)} unknown {extra[:2]}, {len(wrong)} of another shape {wrong[:2]}; use "
-            "the config the checkpoint was made with"
-        )
+    what = f"the weights in {name} do not fit the model"
+    check_fit(module.state_dict(), state, what, "use the config the checkpoint was made with")
     module.load_state_dict(dict(state))
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    unsafe = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
-    return (unsafe or lines or [type(error).__name__])[0]

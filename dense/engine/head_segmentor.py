@@ -18,6 +18,8 @@ from dense.backbones.preprocess import fit_short_side
 from dense.engine.decode_heads import PatchFeatures, class_texts, make_head
 from dense.errors import InputError
 from dense.methods.batching import iter_batches
+from dense.methods.learned_files import fill_learned, read_learned
+from dense.methods.method import needs_weights
 from dense.methods.segmentor import LONGEST_RATIO, OpenVocabSegmentor
 from dense.postprocess import segment_map
 from dense.structures import Sample, SegmentationResult, Size, TextClassifier
@@ -220,14 +222,8 @@ def read_head(
     Raises:
         InputError: If there is no file, it is corrupt or of another method, model or vocabulary.
     """
-    from dense.methods.anomaly.learned_files import fill_learned, read_learned
-
-    stem = name.replace("-", "_")
-    if weights is None or not Path(weights).is_file():
-        raise InputError(
-            f"{name} needs learned parts, got {weights or 'none'}: name their file (setting "
-            f"weights), made by `dense train configs/train/{stem}_embedded.py`"
-        )
+    if weights is None:
+        raise needs_weights(name)
     state, settings = read_learned(weights, name, backbone, HeadSettings)
     if settings.classes != classifier.class_names:
         raise InputError(

@@ -11,8 +11,8 @@ from mmengine.runner import Runner
 
 from dense.engine.hooks import method_of
 from dense.errors import InputError
-from dense.methods.anomaly.learned_files import LearnedMethod, save_learned
 from dense.methods.anomaly.training import InspectorTraining
+from dense.methods.learned_files import LearnedMethod, save_learned
 
 
 class ExportLearnedHook(Hook):

@@ -60,8 +60,7 @@ def test_config(
         raise InputError(f"{config} has no test_dataloader to evaluate on")
     _drop(cfg, ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"))
     _drop(cfg, ("val_dataloader", "val_cfg", "val_evaluator"))
-    if checkpoint is not None:
-        cfg.load_from = str(checkpoint)
+    _load_from(cfg, checkpoint)
     runner = build_runner(cfg, work_dir=_work_dir(config, work_dir), quiet=True)
     runner.register_hook(ProgressHook())
     if draw_dir is not None:
@@ -122,8 +121,7 @@ def train_config(
     _drop(cfg, ("test_dataloader", "test_cfg", "test_evaluator"))
     place = _work_dir(config, work_dir)
     cfg.resume = resume
-    if checkpoint is not None:
-        cfg.load_from = str(checkpoint)
+    _load_from(cfg, checkpoint)
     runner = build_runner(cfg, work_dir=place)
     start = time.perf_counter()
     _plainly(runner.train)
@@ -179,9 +177,18 @@ def _set_support(cfg: Config, shots: int | None, seed: int | None) -> None:
         if cfg.get("support") is not None:
             cfg.support.shots = shots
     if seed is not None:
+        if not 0 <= seed < 2**32:
+            raise InputError(f"the seed must lie in [0, 2**32), got {seed}")
         cfg.randomness = {**cfg.get("randomness", {}), "seed": seed}
         if cfg.get("support") is not None:
             cfg.support.seed = seed
+
+
+def _load_from(cfg: Config, checkpoint: str | Path | None) -> None:
+    if checkpoint is not None:
+        if not Path(checkpoint).is_file():
+            raise InputError(f"no such checkpoint: {checkpoint}")
+        cfg.load_from = str(checkpoint)
 
 
 def _require_data(cfg: Config) -> None:

@@ -15,7 +15,7 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
 from dense.datasets.regions import PanopticFolder
-from dense.errors import InputError
+from dense.errors import InputError, unknown_name
 from dense.evaluation.classification import classify_pictures, read_labelled
 from dense.evaluation.inspection import CategoryData, Inspector, measure
 from dense.evaluation.regions import region_accuracy
@@ -100,8 +100,9 @@ def make_card(
         progress: Called with a line before each step.
 
     Raises:
-        InputError: If there is no source at all, or one cannot be read.
+        InputError: If there is no source at all, one cannot be read, or a name or number is wrong.
     """
+    categories = _check(sources, shots, seeds, methods)
     rows = [_speed(backbone)]
     side = short_side or backbone.recommended.short_side
     for source in sources.classification:
@@ -114,7 +115,7 @@ def make_card(
         progress(f"regions: {source}")
         rows += _regions(backbone, Path(source), side)
     for source in sources.anomaly:
-        for category in AnomalyFolder(source, split="test").categories:
+        for category in categories[source]:
             for count in shots:
                 progress(f"inspection: {category}, {count} shots")
                 words = sources.products.get(category, category.replace("_", " "))
@@ -124,12 +125,32 @@ def make_card(
                         build = partial(method.builder(), backbone, {category: words}, shots=count)
                         data = CategoryData(source, category)
                         rows += _inspection(name, build, data, count, seeds)
-    if len(rows) == 1:
+    return rows
+
+
+def _check(
+    sources: CardSources, shots: Sequence[int], seeds: int, methods: Sequence[str]
+) -> dict[Path, tuple[str, ...]]:
+    """Refuse what can be known to fail before hours have gone by; categories by anomaly source."""
+    named = [*sources.classification, *sources.segmentation, *sources.detection, *sources.anomaly]
+    if not named:
         raise InputError(
             "the card needs data: name at least one of --classification, --segmentation, "
             "--detection and --anomaly"
         )
-    return rows
+    for source in named:
+        if not Path(source).exists():
+            raise InputError(f"no such file or directory: {source}")
+    if not shots or min(shots) < 0 or seeds < 1:
+        raise InputError(f"shots must be 0 or more and seeds 1 or more, got {list(shots)}, {seeds}")
+    for name in methods:
+        find_method(name, "inspect")
+    found = {s: AnomalyFolder(s, split="test").categories for s in sources.anomaly}
+    known = {category for categories in found.values() for category in categories}
+    for category in sources.products:
+        if category not in known:
+            raise unknown_name("category of a product", category, known)
+    return found
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from dense.datasets.support import select_support
 from dense.errors import InputError
 from dense.methods.anomaly.base import Inspector
 from dense.metrics.anomaly import NATIVE, AnomalyTally
+from dense.metrics.defect_sizes import region_areas, smallest_third
 from dense.structures import AnomalyResult, Sample
 
 BATCH = 16
@@ -77,6 +78,15 @@ class CategoryData:
     def normal_images(self) -> int:
         """Number of normal test pictures."""
         return sum(not self.test.items[index].label for index in self.indices)
+
+    def small_area(self) -> int | None:
+        """Area up to which a defect is among the smallest third of the test set's, by its masks."""
+        areas: list[int] = []
+        for index in self.indices:
+            if self.test.items[index].label and self.test.items[index].mask_paths:
+                mask = self._read(index).mask
+                areas += [] if mask is None else region_areas(mask)
+        return smallest_third(areas)
 
     def fingerprint(self, split: Split) -> str:
         """Hash of what a split holds: files with sizes and times, and the pictures chosen."""
@@ -143,6 +153,7 @@ def measure(
     seed: int = 0,
     bins: int | None = None,
     sizes: Sequence[int] = (NATIVE,),
+    small: bool = False,
     seen: Seen | None = None,
 ) -> Measurement:
     """Fit an inspector on support pictures and score the test set.
@@ -154,6 +165,7 @@ def measure(
         seed: Chooses them (sorted, without replacement).
         bins: As `AnomalyTally`: ``None`` for exact pixel metrics.
         sizes: As `AnomalyTally`: sides at which pixels are scored, 0 for native.
+        small: Also score the smallest third of the defects apart.
         seen: Called with every test picture and its result.
 
     Raises:
@@ -164,7 +176,12 @@ def measure(
     if support:
         inspector.fit(support)
     fitted, seconds = time.perf_counter() - begun, 0.0
-    tally = AnomalyTally(bins=bins, sizes=sizes, normal_images=data.normal_images)
+    tally = AnomalyTally(
+        bins=bins,
+        sizes=sizes,
+        normal_images=data.normal_images,
+        small_area=data.small_area() if small else None,
+    )
     for batch in data.batches():
         begun = time.perf_counter()
         results = inspector.predict(batch)

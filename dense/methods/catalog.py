@@ -7,19 +7,23 @@ rejection methods by ``function(backbone, classes, *, accept, threshold, weights
 segmentation methods by ``function(backbone, classifier, *, protocol, batch_size, **settings)`` →
 `OpenVocabSegmentor`, where `settings` are the method's own (see `dense.methods.segmentation.base`),
 detection methods by ``function(backbone, classifier, *, proposer, settings)`` →
-`OpenVocabDetector`.
+`OpenVocabDetector`, lookers by ``function(backbone, *, weights, **settings)`` → `Looker` (see
+`dense.methods.looking.base`), explaining methods by ``function(**settings)`` →
+`dense.explain.Explainer`.
 """
 
 from __future__ import annotations
 
 from dense.errors import unknown_name
+from dense.explain.rows import ROWS as EXPLAIN
 from dense.methods.anomaly.rows import ROWS as INSPECT
 from dense.methods.detection.rows import ROWS as DETECT
-from dense.methods.method import Method, Task
+from dense.methods.looking.rows import ROWS as LOOK
+from dense.methods.method import GUIDED, GuidedMethod, Method, Task
 from dense.methods.reject.rows import ROWS as REJECT
 from dense.methods.segmentation.rows import ROWS as SEGMENT
 
-METHODS: tuple[Method, ...] = (*INSPECT, *REJECT, *SEGMENT, *DETECT)
+METHODS: tuple[Method, ...] = (*INSPECT, *REJECT, *SEGMENT, *DETECT, *LOOK, *EXPLAIN)
 
 
 def methods(task: Task | None = None) -> tuple[Method, ...]:
@@ -28,11 +32,13 @@ def methods(task: Task | None = None) -> tuple[Method, ...]:
 
 
 def find_method(name: str, task: Task | None = None) -> Method:
-    """Look a method up.
+    """Look a method up; an inspection method's name may end in ``+guided``.
 
     Raises:
         InputError: If no method of the task has that name.
     """
+    if name.endswith(GUIDED) and task in (None, "inspect"):
+        return GuidedMethod.of(find_method(name.removesuffix(GUIDED), "inspect"))
     known = {method.name: method for method in methods(task)}
     if name not in known:
         raise unknown_name(f"{task} method" if task else "method", name, known)

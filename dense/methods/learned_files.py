@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.outputs import write_bytes
+from dense.untrusted import check_fit, read_safetensors, read_torch, state_dict
 
 METHOD, SETTINGS, MODEL, FINGERPRINT, PRECISION = (
     "method",
@@ -133,12 +131,7 @@ def read_learned(
     Raises:
         InputError: If the file is corrupt or belongs to another method or backbone.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            notes = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"corrupt safetensors file {path}: {error}") from error
+    state, notes = read_safetensors(path)
     if notes.get(METHOD) != name:
         raise InputError(
             f"{path} holds learned parts of {notes.get(METHOD, 'no method')}, not of {name}; "
@@ -191,21 +184,12 @@ def read_published(path: str | Path, *inside: str) -> dict[str, Tensor]:
     Raises:
         InputError: If it is corrupt, holds other objects than tensors, or lacks the keys.
     """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"refused {path}: it holds Python objects other than tensors, which could run code"
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"corrupt file {path}: not one that torch.save wrote") from error
+    content = read_torch(path)
     for key in inside:
         if not isinstance(content, dict) or key not in content:
             raise InputError(f"{path} has no entry {key!r}: not the published layout of the method")
         content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path} is not a state dict: expected a dict of tensors")
-    return {str(key): value for key, value in content.items()}
+    return state_dict(content, path)
 
 
 def fill_learned(learned: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
@@ -214,16 +198,8 @@ def fill_learned(learned: nn.Module, state: Mapping[str, Tensor], path: str | Pa
     Raises:
         InputError: If a tensor is missing, unknown, or has another shape.
     """
-    expected = learned.state_dict()
-    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-    wrong = [k for k, v in expected.items() if k in state and state[k].shape != v.shape]
-    if missing or extra or wrong:
-        detail = wrong and f"{tuple(state[wrong[0]].shape)} for {tuple(expected[wrong[0]].shape)}"
-        raise InputError(
-            f"the learned parts in {path} do not fit this model: {len(missing)} missing "
-            f"{missing[:2]}, {len(extra)} unknown {extra[:2]}, {len(wrong)} of another shape "
-            f"{wrong[:2]}{f' ({detail})' if detail else ''}; load the model they were trained on"
-        )
+    what = f"the learned parts in {path} do not fit this model"
+    check_fit(learned.state_dict(), state, what, "load the model they were trained on")
     learned.load_state_dict({key: value.float() for key, value in state.items()})
 
 

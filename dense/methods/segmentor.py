@@ -23,6 +23,7 @@ from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
 from dense.methods.segmentation.windows import WindowMean, WindowPlan, plan_windows
 from dense.postprocess import refine_scores, segment_map
 from dense.refine import find_refiners
+from dense.refine.cutters import cutter_label
 from dense.structures import Sample, SegmentationResult, Size, TextClassifier
 
 LONGEST_RATIO = 4
@@ -93,7 +94,7 @@ class OpenVocabSegmentor:
             "stride": self.stride,
             "logit_scale": round(classifier.logit_scale, 3),
             "threshold": protocol.threshold,
-            "refine": list(protocol.refine),
+            "refine": [cutter_label(name) for name in protocol.refine],
             "background": classifier.background is not None,
             "classes": classifier.num_classes,
             "queries": len(classifier.weights),

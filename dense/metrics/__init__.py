@@ -19,8 +19,8 @@ from dense.metrics.localization import (
     pixel_f1_max,
 )
 from dense.metrics.pimo import PimoScores, aupimo
+from dense.metrics.rank_curve import RankCurve
 from dense.metrics.ranking import (
-    RankCurve,
     auroc,
     average_precision,
     escape_at_overkill,

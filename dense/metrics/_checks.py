@@ -72,3 +72,15 @@ def check_fraction(value: float, name: str) -> float:
             f"{name} must be a fraction in (0, 1], but it is {value}; write 30 percent as 0.3."
         )
     return float(value)
+
+
+def check_share(value: float, name: str) -> None:
+    """Accept a fraction in [0, 1).
+
+    Raises:
+        InputError: The value lies outside of [0, 1).
+    """
+    if not 0.0 <= value < 1.0:
+        raise InputError(
+            f"{name} must be a fraction in [0, 1), but it is {value}; write 2 percent as 0.02."
+        )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dense.errors import InputError
-from dense.metrics.ranking import RankCurve
+from dense.metrics.rank_curve import RankCurve
 
 _SIGN = np.uint32(0x80000000)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dense.errors import InputError
+from dense.metrics.defect_sizes import SmallDefects
 from dense.metrics.localization import PixelScores
 from dense.metrics.pimo import PimoScores
 from dense.metrics.ranking import rank_curve
@@ -38,6 +39,8 @@ class AnomalyTally:
             are scored; 0 keeps the picture's own. Metrics of a side end in ``@SIDE``.
         normal_images: How many normal pictures will come; needed for AUPIMO, which is left out
             with ``None``. Memory is lowest when the normal pictures come first.
+        small_area: Area in native pixels up to which regions are scored apart, too, see
+            `dense.metrics.defect_sizes`; ``None`` leaves these metrics out.
 
     Raises:
         InputError: A size is negative or given twice.
@@ -49,6 +52,7 @@ class AnomalyTally:
         bins: int | None = None,
         sizes: Sequence[int] = (NATIVE,),
         normal_images: int | None = None,
+        small_area: int | None = None,
     ) -> None:
         if min(sizes, default=0) < 0 or len(set(sizes)) != len(sizes):
             raise InputError(
@@ -60,6 +64,7 @@ class AnomalyTally:
         self.unmarked = 0
         self._pixels = {size: PixelScores(bins) for size in sizes}
         self._marked = dict.fromkeys(sizes, 0)
+        self._small = None if small_area is None else SmallDefects(small_area, bins)
         self._pimo = {
             size: PimoScores(normal_images) for size in sizes if normal_images is not None
         }
@@ -78,6 +83,8 @@ class AnomalyTally:
         if sample.label and mask is None:
             self.unmarked += 1
             return
+        if self._small is not None:
+            self._small.add(result.anomaly_map, mask)
         for size, pixels in self._pixels.items():
             scores, truth = _at_size(result.anomaly_map, mask, size)
             if truth is not None and not truth.any():
@@ -99,7 +106,7 @@ class AnomalyTally:
             if size in self._pimo:
                 found["aupimo"] = 100.0 * self._pimo[size].mean()
             result.update({metric_name(key, size): value for key, value in found.items()})
-        return result
+        return result if self._small is None else result | self._small.scores()
 
     def errors(self) -> dict[str, float]:
         """Bounds in percent of what binning changes in `scores`; empty when they are exact."""
@@ -127,11 +134,18 @@ class AnomalyTally:
 
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
+        notes = []
+        if self._small is not None:
+            notes.append(
+                f"small defects: {self._small.regions} regions of at most {self._small.area} "
+                "pixels; pixels of larger ones are left out"
+            )
         if not self.unmarked:
-            return []
+            return notes
         return [
+            *notes,
             f"{self.unmarked} of {sum(self.labels)} defective pictures mark no defect (no mask, "
-            "or an empty one): they enter the image metrics alone"
+            "or an empty one): they enter the image metrics alone",
         ]
 
     def _reason(self, key: str) -> str:

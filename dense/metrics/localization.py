@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dense.errors import InputError
 from dense.metrics._checks import as_binary, as_finite
 from dense.metrics._histogram import ScoreHistogram
-from dense.metrics.ranking import RankCurve
+from dense.metrics.rank_curve import RankCurve
 
 Maps = Sequence[NDArray[np.floating]]
 Masks = Sequence[NDArray[np.generic] | None]
@@ -97,26 +97,32 @@ class PixelScores:
         """Number of maps added so far."""
         return self._images
 
-    def add(self, anomaly_map: ArrayLike, mask: ArrayLike | None) -> None:
+    def add(
+        self, anomaly_map: ArrayLike, mask: ArrayLike | None, *, ignore: ArrayLike | None = None
+    ) -> None:
         """Add one image.
 
         Args:
             anomaly_map: (H, W) finite scores, higher = more anomalous.
             mask: (H, W) bool or 0/1, 1 = defect; ``None`` = a defect-free image.
+            ignore: (H, W) bool or 0/1, 1 = not counted as defect-free either.
 
         Raises:
-            InputError: The map is not (H, W), not finite, or of another size than the mask;
-                the mask holds other values than 0 and 1.
+            InputError: The map is not (H, W), not finite, or of another size than the masks;
+                a mask holds other values than 0 and 1.
         """
         scores, truth = read_pair(anomaly_map, mask)
+        left_out = None if ignore is None else read_pair(anomaly_map, ignore)[1]
         self._images += 1
         if truth is None or not truth.any():
-            self._store(scores.ravel(), scores[:0, 0], np.zeros(0, dtype=np.float32))
+            rest = scores.ravel() if left_out is None else scores[~left_out]
+            self._store(rest, scores[:0, 0], np.zeros(0, dtype=np.float32))
             return
         labels, _ = component_labels(truth)
         regions = labels[truth]
         shares = 1.0 / np.maximum(np.bincount(regions), 1)
-        self._store(scores[~truth], scores[truth], shares.astype(np.float32)[regions])
+        normal = ~truth if left_out is None else ~(truth | left_out)
+        self._store(scores[normal], scores[truth], shares.astype(np.float32)[regions])
 
     def merge(self, other: PixelScores) -> PixelScores:
         """Return a new collector with the images of both, for example of two processes.

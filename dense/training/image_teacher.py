@@ -7,7 +7,6 @@ features and, with the last stage dilated (DeepLab, Chen et al. 2017), its featu
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from dense.errors import InputError
 from dense.structures import Size
 from dense.training.packages import find_weights
+from dense.untrusted import read_torch, state_dict
 
 RESOLUTIONS = {0: 224, 1: 240, 2: 260}
 DENSE_RESOLUTION = 256
@@ -147,7 +147,7 @@ def efficientnet_lite(
     )
     name = f"tf_efficientnet_lite{variant}"
     network = timm.create_model(name, pretrained=False)
-    state = match_by_order(_read(path), network.state_dict(), str(path))
+    state = match_by_order(state_dict(read_torch(path), path), network.state_dict(), str(path))
     network.load_state_dict(state)
     dense = timm.create_model(name, pretrained=False, output_stride=16)
     dense.load_state_dict(state)
@@ -178,13 +178,3 @@ def match_by_order(
                 f"{tuple(value.shape)}"
             )
     return {**target, **dict(zip(wanted, given, strict=True))}
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"cannot load {path} safely as weights") from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{path} is not a state dict: expected a dict of tensors")
-    return state

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from dense.backbones import DenseViT
 from dense.datasets.defects import KINDS
-from dense.training import losses
+from dense.training import state_losses
 from dense.training.items import PairItem, WindowTokens, stacked
 from dense.training.student import keep_patches, run_suffix
 from dense.training.text_table import StateTable
@@ -91,19 +91,19 @@ class StateTerms(nn.Module):
         names = self._names(pairs, generator)
         states = self.table(names, generator=generator)
         both, scale, w = states.repeat_interleave(2, 0), self.log_scale.exp(), self.weights
-        patch = losses.state_logits(out.patches, both, scale, 0.0)
-        token = losses.state_logits(out.class_token, both, scale, 0.0)
+        patch = state_losses.state_logits(out.patches, both, scale, 0.0)
+        token = state_losses.state_logits(out.class_token, both, scale, 0.0)
         seen = coverage.gather(1, chosen)
         anomalous = torch.tensor([0.0, 1.0], device=token.device).repeat(len(pairs))
         found = {
-            "loss_state_patch": w.patch * losses.patch_state_loss(patch, _with_intact(seen)),
-            "loss_state_token": w.token * losses.state_loss(token, anomalous),
-            "loss_state_ranking": w.ranking * losses.pair_ranking(token[0::2], token[1::2]),
+            "loss_state_patch": w.patch * state_losses.patch_state_loss(patch, _with_intact(seen)),
+            "loss_state_token": w.token * state_losses.state_loss(token, anomalous),
+            "loss_state_ranking": w.ranking * state_losses.pair_ranking(token[0::2], token[1::2]),
         }
         if w.typed:
             phrases = torch.cat([self.table.kinds_of(names), states[:, :1]], dim=1)
             labels = torch.tensor([KINDS.index(pair.kind) for pair in pairs], device=token.device)
-            typed = losses.typed_state_loss(out.patches[1::2], phrases, scale, labels, seen)
+            typed = state_losses.typed_state_loss(out.patches[1::2], phrases, scale, labels, seen)
             found["loss_state_typed"] = w.typed * typed
         if w.window and all(pair.windows for pair in pairs):
             for size in zip(*(pair.windows for pair in pairs), strict=True):
@@ -142,8 +142,8 @@ class StateTerms(nn.Module):
         flat = tokens.to(states.device).flatten(0, 2)
         features = run_suffix(vit, flat, start, precision=precision).class_token
         features = features.unflatten(0, (2 * len(windows), -1))
-        logits = losses.state_logits(features, states, scale, 0.0)
-        return losses.window_state_loss(logits, _with_intact(coverage.to(states.device)))
+        logits = state_losses.state_logits(features, states, scale, 0.0)
+        return state_losses.window_state_loss(logits, _with_intact(coverage.to(states.device)))
 
 
 def _with_intact(coverage: Tensor) -> Tensor:

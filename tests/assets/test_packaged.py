@@ -15,8 +15,8 @@ from dense.structures import Sample
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 CHECKSUMS = {
-    "embedded": "a2e4d10ffbb0bea1f60701219243c4affc1005d7f22396eb56e2e054f9d98d64",
-    "embedded-base": "157f2828f5d332653741481a9eac85dcc12f8c647bba426ee5febbb2b08924dd",
+    "embedded": "904c8f47e6cd6a754e178aec82c6657becf2f4df745eb33224d398392978f269",
+    "embedded-base": "16976942730e336d88bb8abbafba875e8242e995b2786d06a7b85a829f05eee7",
 }
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dense.datasets.boxes import read_boxes
 from dense.images import read_image
+from dense.methods.detection.detector import TO_LOOK_AT
 from dense.rle import decode_rle
 from tests.helpers import photo
 
@@ -92,12 +93,18 @@ def test_bad_boxes_are_one_sentence(dense, picture, tmp_path, name):
     ("words", "message"),
     [
         ([], "class"),
-        (["--classes", "cat", "--threshold", "2"], "--threshold must lie in"),
-        (["--classes", "cat", "--short-side", "4"], "--short-side must lie in"),
+        (["--classes", "cat", "--threshold", "2"], "--threshold: must lie in"),
+        (["--classes", "cat", "--short-side", "4"], "--short-side: must lie in"),
         (["--classes", "cat", "--method", "boxes"], "needs --boxes"),
         (["--classes", "cat", "--method", "yolo"], "unknown detect method"),
-        (["--classes", "cat", "--proposals", "0"], "must be 1 or more"),
-        (["--classes", "cat", "--crops", "-1"], "crops must be 0 or more"),
+        (["--classes", "cat", "--threshold", "nan"], "--threshold: must lie in"),
+        (["--classes", "cat", "--limit", "0"], "--limit: must be a whole number of 1 or more"),
+        (
+            ["--classes", "cat", "--background", "Cat"],
+            "'Cat' is named as a class and as background",
+        ),
+        (["--classes", "cat", "--proposals", "0"], "must be a whole number of 1 or more"),
+        (["--classes", "cat", "--crops", "-1"], "--crops: must be a whole number of 0 or more"),
         (["--classes", "cat", "--sam", "gone.pth"], "no such segment-anything checkpoint"),
     ],
 )
@@ -115,3 +122,11 @@ def test_a_box_for_one_picture_of_two(dense, tmp_path):
     ran = dense("detect", tmp_path, "--classes", "cat", "--boxes", path, "--out", tmp_path / "o")
     records = json.loads((tmp_path / "o" / "results.json").read_text())["images"]
     assert ran.code == 0 and [len(record["objects"]) for record in records] == [0, 1]
+
+
+def test_what_is_shown_by_default_and_with_parts(dense, picture, tmp_path):
+    for words, inside in (([], TO_LOOK_AT.inside), (["--parts"], 1.0)):
+        ran = dense("detect", picture, "--classes", "cat", *words, "--out", tmp_path)
+        card = json.loads((tmp_path / "results.json").read_text())["method"]
+        assert ran.code == 0 and card["inside"] == inside
+        assert (card["least"], card["limit"]) == (TO_LOOK_AT.least, TO_LOOK_AT.limit)

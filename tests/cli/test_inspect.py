@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dense.backbones import load as dense_load
 from tests.helpers import photo
 
 
@@ -116,3 +117,32 @@ def test_wrong_options(dense, picture, folder, tmp_path):
     _fails(dense("inspect", picture, "--product", "nut", "--scale", 1, 0), "--scale must rise")
     (folder / "bad.png").write_bytes(b"")
     _fails(dense("inspect", picture, "--product", "nut", "--support", folder), "zero bytes")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--threshold", "nan"], "--threshold: must be a finite number"),
+        (["--scale", "0", "inf"], "--scale: must be a finite number"),
+        (["--support", "x", "--shots", "0"], "--shots: must be a whole number of 1 or more"),
+        (["--support", "x", "--shots", "1", "--seed", "-1"], "--seed: must lie in [0, 4294967295]"),
+        (["--look-for", "rust", "--ignore", "Rust"], "'rust' cannot be looked for and ignored"),
+        (["--method", "patchcore"], "patchcore compares with normal pictures"),
+        (["--method", "patch", "--weights", "w.pth"], "patch has no learned parts"),
+        (["--method", "april-gan"], "configs/train/april_gan_embedded.py"),
+        (["--pretrained", "openai"], "leave --pretrained out"),
+    ],
+)
+def test_options_that_cannot_be_used(dense, picture, tmp_path, monkeypatch, words, text):
+    if "--pretrained" in words:
+        monkeypatch.setattr("dense.apps.files.load", dense_load)
+    _fails(dense("inspect", picture, "--product", "nut", *words, "--out", tmp_path / "o"), text)
+    assert not list(tmp_path.glob("o/*"))
+
+
+def test_a_json_file_that_cannot_be_written_is_refused_before_the_work(dense, picture, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for place in (tmp_path / "file" / "r.json", tmp_path):
+        base = ("inspect", picture, "--product", "nut", "--out", tmp_path / "o")
+        _fails(dense(*base, "--json", place), "choose another --json")
+        assert not (tmp_path / "o").exists()

@@ -149,11 +149,14 @@ def test_demo_writes_a_page_without_requests(dense, tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert (
         "http" not in page.replace("CC0", "")
-        and page.count("data:image/jpeg;base64,") == 3 * 2 + 6 * 4
+        and page.count("data:image/jpeg;base64,") == 3 * 2 + 3 + 6 * 4
     )
     results = json.loads((tmp_path / "results.json").read_text())
     assert len(results["inspection"]) == 6 and len(results["segmentation"]) == 3
     assert (tmp_path / "segment_coffee.png").is_file()
+    explained = results["explanation"]
+    assert sum(explained["parts"].values()) == pytest.approx(explained["score"], abs=1e-4)
+    assert (tmp_path / "explain_china.png").is_file()
 
 
 def test_demo_without_samples(dense, tmp_path):

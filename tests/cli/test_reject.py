@@ -86,7 +86,9 @@ def test_wrong_options(dense, picture, known, tmp_path):
     _fails(dense("reject", picture, "--method", "mcm"), "say what is known")
     _fails(dense("reject", picture, "--known", known, "--method", "mahalanobi"), "mahalanobis")
     _fails(dense("reject", picture, "--known", tmp_path / "gone"), "--known is not a folder")
-    _fails(dense("reject", picture, "--known", known, "--accept", 2), "accept must lie between")
+    _fails(
+        dense("reject", picture, "--known", known, "--accept", 2), "--accept: must lie in [0, 1]"
+    )
     _fails(dense("reject", tmp_path / "gone", "--known", known), "no such file")
     words = ("--classes", "a", "b", "--method", "mcm")
     _fails(dense("reject", picture, *words, "--foreign", known), "give their folder as --known")

@@ -39,13 +39,16 @@ class TestSegmentationFolder:
         assert mask is not None
         assert mask[0].tolist() == [255] * 24 + [1] * 24
 
-    def test_reads_a_split_and_leaves_pictures_without_mask_out(self, tmp_path: Path) -> None:
+    def test_reads_a_split_and_leaves_pictures_without_mask_out(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         make_segmentation(tmp_path, 2, split="val")
         make_segmentation(tmp_path, 1, split="train")
         write(tmp_path / "images" / "val" / "extra.png", photo())
         data = SegmentationFolder(tmp_path, "val")
         assert [pair[0].name for pair in data.pairs] == ["0.jpg", "1.jpg"]
         assert data.unlabelled == 1
+        assert "1 of 3 pictures in" in caplog.text and "e.g. extra.png" in caplog.text
         assert len(SegmentationFolder(tmp_path)) == 3
 
     def test_mask_of_another_size(self, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from dense.datasets import DetectionFolder
-from dense.datasets.regions import PanopticFolder, mask_boxes, read_segmentation
+from dense.datasets.regions import PanopticFolder, read_segmentation
 from dense.errors import InputError
+from dense.regions import mask_boxes
 from dense.rle import decode_rle, encode_rle
 from tests.helpers import photo
 

@@ -24,7 +24,9 @@ LEARNED = [p for p in ALL if "learned.safetensors" in p.read_text()]  # see test
 BENCHMARKS = [
     p
     for p in ALL
-    if "embedded" not in p.stem and p.parent.name not in ("train", "detect") and p not in LEARNED
+    if "embedded" not in p.stem
+    and p.parent.name not in ("train", "detect", "look")
+    and p not in LEARNED
 ]
 FAST = {"model.method.templates": "plain", "model.method.short_side": 32}
 

@@ -22,8 +22,8 @@ from dense.engine.head_segmentor import (
     resized_labels,
 )
 from dense.errors import InputError
-from dense.methods.anomaly.learned_files import save_learned
 from dense.methods.catalog import find_method
+from dense.methods.learned_files import save_learned
 from dense.methods.segmentation.protocol import SegmentProtocol
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.structures import Sample, TextClassifier
@@ -164,7 +164,7 @@ def test_a_file_of_a_head_and_its_classes(backbone: CLIPBackbone, tmp_path: Path
         build(backbone, TextClassifier(TEXTS, NAMES[::-1]), weights=str(path))
     with pytest.raises(InputError, match="learned parts of linear-head, not of uper-head"):
         read_head("uper-head", backbone, classifier, str(path), 1)
-    with pytest.raises(InputError, match=r"got none: .*configs/train/linear_head_embedded.py"):
+    with pytest.raises(InputError, match=r"needs learned parts: .*train/linear_head_embedded"):
         build(backbone, classifier)
 
 

@@ -184,7 +184,7 @@ class TestTraining:
         work.mkdir()
         torch.save({"state_dict": {"method.color": torch.zeros(3)}}, work / "other.pth")
         with pytest.raises(
-            InputError, match=r"do not fit the model: 1 missing \['method.colour'\]"
+            InputError, match=r"do not fit the model: 1 tensors missing \['method.colour'\]"
         ):
             train_config(
                 CONFIGS / "stub_train.py",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,6 +149,28 @@ def test_the_whole_card_has_every_task(tmp_path: Path, labelled: Path) -> None:
 def test_a_card_without_data_is_refused() -> None:
     with pytest.raises(InputError, match="the card needs data"):
         make_card(tiny_backbone(), CardSources())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shots": (-1,)}, "shots must be 0 or more"),
+        ({"seeds": 0}, "seeds 1 or more"),
+        ({"methods": ["pach"]}, "unknown inspect method 'pach'"),
+        ({"segmentation": [Path("gone")]}, "no such file or directory: gone"),
+        ({"products": {"nur": "a nut"}}, "unknown category of a product 'nur'.*nut"),
+    ],
+)
+def test_a_card_is_checked_before_anything_runs(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    make_category(tmp_path / "nut")
+    sources = {key: options.pop(key) for key in ("segmentation", "products") if key in options}
+    steps: list[str] = []
+    with pytest.raises(InputError, match=message):
+        chosen = CardSources(anomaly=[tmp_path], **sources)
+        make_card(tiny_backbone(), chosen, progress=steps.append, **options)
+    assert not steps
 
 
 def test_markdown_of_a_row() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dense.errors import InputError
-from dense.training import losses
+from dense.training import losses, state_losses
 
 X, Y = [1.0, 0.0], [0.0, 1.0]
 
@@ -76,11 +76,11 @@ def test_mil_needs_one_good_patch() -> None:
 
 def test_state_logits_and_losses() -> None:
     states = torch.stack([rows(X, Y), rows(X, Y)])  # normal X, anomalous Y
-    logits = losses.state_logits(rows(X, Y), states, 2.0, 0.5)
+    logits = state_losses.state_logits(rows(X, Y), states, 2.0, 0.5)
     assert logits.tolist() == [-1.5, 2.5]
-    patches = losses.state_logits(rows(X, Y)[:, None].expand(2, 3, 2), states, 2.0, 0.0)
+    patches = state_losses.state_logits(rows(X, Y)[:, None].expand(2, 3, 2), states, 2.0, 0.0)
     assert patches.tolist() == [[-2.0] * 3, [2.0] * 3]
-    value = losses.state_loss(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0]))
+    value = state_losses.state_loss(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0]))
     assert float(value) == pytest.approx(math.log(2))
 
 
@@ -88,29 +88,29 @@ def test_patch_states_skip_touched_and_weigh_defects() -> None:
     # one intact patch, one wholly defective, one touched by one per cent
     logits, coverage = torch.tensor([[0.0, 2.0, 9.0]]), torch.tensor([[0.0, 0.25, 0.01]])
     expected = (math.log(2) + 4 * math.log(1 + math.exp(-2))) / 5
-    assert float(losses.patch_state_loss(logits, coverage)) == pytest.approx(expected)
+    assert float(state_losses.patch_state_loss(logits, coverage)) == pytest.approx(expected)
 
 
 def test_half_covered_patch_is_a_soft_target() -> None:
-    value = losses.patch_state_loss(torch.tensor([[1.0]]), torch.tensor([[0.125]]))
+    value = state_losses.patch_state_loss(torch.tensor([[1.0]]), torch.tensor([[0.125]]))
     expected = 0.5 * (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1)))
     assert float(value) == pytest.approx(expected)
 
 
 def test_window_states_skip_touched() -> None:
-    value = losses.window_state_loss(torch.tensor([[0.0, 5.0]]), torch.tensor([[0.2, 0.05]]))
+    value = state_losses.window_state_loss(torch.tensor([[0.0, 5.0]]), torch.tensor([[0.2, 0.05]]))
     assert float(value) == pytest.approx(math.log(2))
 
 
 def test_pair_ranking() -> None:
-    value = losses.pair_ranking(torch.tensor([1.0]), torch.tensor([3.0]))
+    value = state_losses.pair_ranking(torch.tensor([1.0]), torch.tensor([3.0]))
     assert float(value) == pytest.approx(math.log(1 + math.exp(-2)))
 
 
 def test_typed_states_look_at_defects_alone() -> None:
     patches, phrases = rows(X, Y)[None], rows(X, Y)[None]
     labels, coverage = torch.tensor([0]), torch.tensor([[1.0, 0.0]])
-    value = losses.typed_state_loss(patches, phrases, 2.0, labels, coverage)
+    value = state_losses.typed_state_loss(patches, phrases, 2.0, labels, coverage)
     assert float(value) == pytest.approx(math.log(1 + math.exp(-2)))
 
 

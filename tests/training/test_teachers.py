@@ -167,7 +167,7 @@ def test_lite_variants_and_files(tmp_path: Path) -> None:
         efficientnet_lite(7)
     bad = tmp_path / "efficientnet-lite0.pth"
     torch.save([print], bad)
-    with pytest.raises(InputError, match="safely"):
+    with pytest.raises(InputError, match="could run code"):
         efficientnet_lite(0, weights=bad)
     torch.save({"a": 1}, bad)
     with pytest.raises(InputError, match="not a state dict"):

@@ -10,7 +10,7 @@ from dense.datasets.anomaly import AUTO, AnomalyFolder
 from dense.errors import InputError, unknown_name
 from dense.evaluation.comparison.cells import name_roots
 from dense.methods.catalog import find_method, methods
-from dense.methods.method import Method
+from dense.methods.method import Method, needs_weights, refuse_weights
 from dense.metrics.anomaly import NATIVE
 
 
@@ -31,6 +31,7 @@ class Setup:
         limit: Test pictures of a category at most, see `CategoryData`.
         bins: ``None`` for exact pixel metrics, see `dense.metrics.PixelScores`.
         sizes: Sides at which pixels are scored, 0 for native.
+        small_defects: Also score the smallest third of each category's defects apart.
         batch_size: Images that run at once.
         pictures: Keep the most telling pictures of each category and method.
     """
@@ -46,6 +47,7 @@ class Setup:
     limit: int | None = None
     bins: int | None = 2**22
     sizes: Sequence[int] = (NATIVE,)
+    small_defects: bool = False
     batch_size: int = 8
     pictures: bool = True
 
@@ -53,10 +55,8 @@ class Setup:
         """Rows of the catalogue.
 
         Raises:
-            InputError: If a name, of `methods` or of `weights`, is unknown.
+            InputError: If a name is unknown.
         """
-        for name in self.weights:
-            find_method(name, "inspect")
         if self.methods:
             return [find_method(name, "inspect") for name in dict.fromkeys(self.methods)]
         return [m for m in methods("inspect") if not m.trained or m.name in self.weights]
@@ -100,8 +100,11 @@ def plan(setup: Setup) -> tuple[list[Cell], list[str]]:
     """
     if not setup.shots or min(setup.shots) < 0:
         raise InputError(f"shots must be 0 or more, got {list(setup.shots)}")
-    if not setup.seeds:
-        raise InputError("at least one seed is needed")
+    if not setup.seeds or min(setup.seeds) < 0:
+        raise InputError(f"seeds must be 0 or more, at least one, got {list(setup.seeds)}")
+    if setup.batch_size < 1:
+        raise InputError(f"batch_size must be 1 or more, got {setup.batch_size}")
+    _check_weights(setup)
     runs, left_out = _runs(setup)
     cells = [
         Cell(data, root, category, *run)
@@ -128,6 +131,18 @@ def _runs(setup: Setup) -> tuple[list[tuple[Method, int, int]], list[str]]:
     return runs, left_out
 
 
+def _check_weights(setup: Setup) -> None:
+    for name, file in setup.weights.items():
+        method = find_method(name, "inspect")
+        if not (method.trained or method.optional_weights):
+            refuse_weights(name, file)
+        if not file.is_file():
+            raise InputError(f"no such file of learned parts: {file}")
+    for method in setup.chosen():
+        if method.trained and method.name not in setup.weights:
+            raise needs_weights(method.name, published=True)
+
+
 def _places(setup: Setup) -> list[tuple[str, Path, list[str]]]:
     """Name, root and chosen categories of each data set."""
     places = [(d, root, _categories(root, setup)) for d, root in name_roots(setup.roots)]
@@ -135,6 +150,9 @@ def _places(setup: Setup) -> list[tuple[str, Path, list[str]]]:
     for category in setup.categories:
         if category not in known:
             raise unknown_name("category", category, known)
+    for category in setup.products:
+        if category not in known:
+            raise unknown_name("category of a product", category, known)
     chosen = set(setup.categories) or known
     return [(d, root, [c for c in categories if c in chosen]) for d, root, categories in places]
 

@@ -68,6 +68,8 @@ class InspectTask(Task):
             "bins": setup.bins,
             "sizes": list(setup.sizes),
         }
+        if setup.small_defects:
+            self._common["small_defects"] = True
         self._data: CategoryData | None = None
         self._inspector: tuple[object, Inspector] | None = None
 
@@ -97,7 +99,7 @@ class InspectTask(Task):
         data = self._pictures(cell)
         return self._common | {
             "method": [cell.method.name, cell.method.build],
-            "code": code_digest(cell.method.build.partition(":")[0], measure.__module__),
+            "code": code_digest(*cell.method.modules, measure.__module__),
             "weights": file_digest(self.setup.weights.get(cell.method.name)),
             "words": self.setup.words(cell.category),
             "shots": cell.shots,
@@ -175,6 +177,7 @@ class InspectTask(Task):
             seed=cell.seed,
             bins=setup.bins,
             sizes=setup.sizes,
+            small=setup.small_defects,
             seen=see if drawn else None,
         )
         card = {"words": setup.words(cell.category), "protocol": inspector.describe()}

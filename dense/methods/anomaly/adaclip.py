@@ -14,7 +14,7 @@ the image score looks at the fusion of section 3.4. Differences from the publish
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones import CLIPBackbone
 from dense.backbones.depth import QUARTERS, layer_indices
 from dense.backbones.prompting import encode_prompts, run_prompted, text_parts
 from dense.heads.layered import enlarged, state_cosines
@@ -30,8 +29,7 @@ from dense.heads.semantic_fusion import fused_feature
 from dense.methods.anomaly.adapters import SCALE
 from dense.methods.anomaly.ensembles import ADACLIP
 from dense.methods.anomaly.hybrid_prompts import HybridPrompts, published_state
-from dense.methods.anomaly.learned import LearnedInspector, Truth, needs_weights
-from dense.methods.anomaly.learned_files import fill_learned, read_parts
+from dense.methods.anomaly.learned import LearnedInspector, Truth, learned_builder
 from dense.structures import Size
 from dense.training.mask_losses import dice, focal
 
@@ -77,24 +75,18 @@ class AdaCLIPInspector(LearnedInspector):
 
     name = "adaclip"
     title = "AdaCLIP"
+    paper = PAPER
     settings: AdaCLIPSettings
     learned: HybridPrompts
 
-    def __init__(
-        self,
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        *,
-        settings: AdaCLIPSettings = PAPER,
-        origin: str = "untrained",
-        batch_size: int = 8,
-        threshold: float | None = None,
-    ) -> None:
-        vit = backbone.vit
-        self.parts = text_parts(backbone.model)
+    def make_learned(self) -> HybridPrompts:
+        """Prompts of both towers, and the layers that make them and the features."""
+        vit, settings = self.backbone.vit, self.settings
+        self.parts = text_parts(self.backbone.model)
         self.layers = layer_indices(settings.layers, vit.num_blocks)
-        prompts = HybridPrompts(
-            joint_dim=backbone.joint_dim,
+        self._tokens: dict[str, tuple[Tensor, Tensor]] = {}
+        return HybridPrompts(
+            joint_dim=self.backbone.joint_dim,
             text_width=self.parts.width,
             image_width=vit.tower.width,
             text_depth=min(settings.depth, len(self.parts.blocks)) - 1,
@@ -102,16 +94,6 @@ class AdaCLIPInspector(LearnedInspector):
             length=settings.length,
             layers=len(self.layers),
         )
-        super().__init__(
-            backbone,
-            products,
-            settings,
-            prompts,
-            origin=origin,
-            batch_size=batch_size,
-            threshold=threshold,
-        )
-        self._tokens: dict[str, tuple[Tensor, Tensor]] = {}
 
     def score(self, images: Tensor, categories: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Maps (B, h, w) and image scores (B,): logits of all layers are averaged first."""
@@ -191,36 +173,10 @@ class AdaCLIPInspector(LearnedInspector):
         return _Seen(logits, SCALE * state_cosines(image.unsqueeze(1), text)[:, 0], tokens.grid)
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | Path | None = None,
-) -> AdaCLIPInspector:
-    """Catalogue entry: learned parts of ours or of the authors.
-
-    Raises:
-        InputError: If there are no weights, or they do not fit.
-    """
-    if weights is None:
-        raise needs_weights(AdaCLIPInspector.name, AdaCLIPInspector.title)
-    name = AdaCLIPInspector.name
-    state, settings = read_parts(weights, name, backbone, AdaCLIPSettings, _published)
-    inspector = AdaCLIPInspector(
-        backbone,
-        products,
-        settings=settings,
-        origin=Path(weights).name,
-        batch_size=batch_size,
-        threshold=threshold,
-    )
-    fill_learned(inspector.learned, state, weights)
-    return inspector
-
-
 def _published(path: str | Path) -> tuple[dict[str, Tensor], AdaCLIPSettings]:
     state, depth, length = published_state(path)
     return state, replace(PAPER, depth=depth, length=length)
+
+
+build = learned_builder(AdaCLIPInspector, AdaCLIPSettings, _published)
+"""Catalogue entry: learned parts of ours or of the authors."""

@@ -13,7 +13,7 @@ and patch features of the second path (DPAM, 3.4). Differences from the publishe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,20 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dense.backbones import CLIPBackbone
 from dense.backbones.blocks import run_block
 from dense.backbones.depth import blocks_of, layer_indices
 from dense.backbones.dual_path import parallel_outputs
 from dense.backbones.prompting import encode_prompts, text_parts, with_places
 from dense.errors import InputError
 from dense.heads.layered import enlarged, state_cosines
-from dense.methods.anomaly.learned import LearnedInspector, Truth, needs_weights
-from dense.methods.anomaly.learned_files import (
-    fill_learned,
-    numbered,
-    read_parts,
-    read_published,
-)
+from dense.methods.anomaly.learned import LearnedInspector, Truth, learned_builder
+from dense.methods.learned_files import numbered, read_published
 from dense.structures import Size
 from dense.training.mask_losses import dice, focal
 
@@ -117,42 +111,28 @@ class AnomalyCLIPInspector(LearnedInspector):
 
     name = "anomalyclip"
     title = "AnomalyCLIP"
+    paper = PAPER
     settings: AnomalyCLIPSettings
     learned: LearnedPrompts
 
-    def __init__(
-        self,
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        *,
-        settings: AnomalyCLIPSettings = PAPER,
-        origin: str = "untrained",
-        batch_size: int = 8,
-        threshold: float | None = None,
-    ) -> None:
-        self.parts = text_parts(backbone.model)
-        depth = backbone.vit.num_blocks
+    def make_learned(self) -> LearnedPrompts:
+        """Prompts of the text tower.
+
+        Raises:
+            InputError: If they leave no room for words.
+        """
+        settings, depth = self.settings, self.backbone.vit.num_blocks
+        self.parts = text_parts(self.backbone.model)
         self.layers = layer_indices(settings.layers, depth)
         self.first = depth - blocks_of(settings.parallel, depth)
-        self.tokens = with_places(backbone.tokenizer, STATES, settings.context)
+        self.tokens = with_places(self.backbone.tokenizer, STATES, settings.context)
         if not bool((self.tokens.argmax(-1) > settings.context).all()):
             raise InputError(
                 f"{settings.context} learned tokens leave no room for words in a text context of "
                 f"{self.tokens.shape[1]}; choose fewer"
             )
-        deep = min(settings.deep_depth, len(self.parts.blocks)) - 1
-        prompts = LearnedPrompts(
-            self.parts.width, settings.context, settings.deep_length, max(0, deep)
-        )
-        super().__init__(
-            backbone,
-            products,
-            settings,
-            prompts,
-            origin=origin,
-            batch_size=batch_size,
-            threshold=threshold,
-        )
+        deep = max(0, min(settings.deep_depth, len(self.parts.blocks)) - 1)
+        return LearnedPrompts(self.parts.width, settings.context, settings.deep_length, deep)
 
     def text_features(self) -> Tensor:
         """(2, D) unit rows, normal then anomalous, with gradients for the learned tokens."""
@@ -228,36 +208,6 @@ class AnomalyCLIPInspector(LearnedInspector):
         return [enlarged(grid, seen.grid, size, align_corners=False) for grid in grids]
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | Path | None = None,
-) -> AnomalyCLIPInspector:
-    """Catalogue entry: learned parts of ours or of the authors.
-
-    Raises:
-        InputError: If there are no weights, or they do not fit.
-    """
-    if weights is None:
-        raise needs_weights(AnomalyCLIPInspector.name, AnomalyCLIPInspector.title)
-    name = AnomalyCLIPInspector.name
-    state, settings = read_parts(weights, name, backbone, AnomalyCLIPSettings, published_state)
-    inspector = AnomalyCLIPInspector(
-        backbone,
-        products,
-        settings=settings,
-        origin=Path(weights).name,
-        batch_size=batch_size,
-        threshold=threshold,
-    )
-    fill_learned(inspector.learned, state, weights)
-    return inspector
-
-
 def published_state(path: str | Path) -> tuple[dict[str, Tensor], AnomalyCLIPSettings]:
     """The authors' ``epoch_N.pth`` in our names, and the settings its shapes tell.
 
@@ -288,3 +238,7 @@ def published_state(path: str | Path) -> tuple[dict[str, Tensor], AnomalyCLIPSet
         deep_depth=depth + 1,
     )
     return found, settings
+
+
+build = learned_builder(AnomalyCLIPInspector, AnomalyCLIPSettings, published_state)
+"""Catalogue entry: learned parts of ours or of the authors."""

@@ -10,14 +10,16 @@ because theirs (10) is in units of DINOv2's features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
+from dense.backbones.recommended import Recommended
 from dense.heads.foreground import foreground_mask
+from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import MemoryInspector, MemorySettings
 from dense.methods.anomaly.patches import Look, top_mean
 
@@ -57,18 +59,11 @@ class AnomalyDINOInspector(MemoryInspector):
         return {**super().describe(), "foreground": self.settings.foreground}
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> AnomalyDINOInspector:
-    """Catalogue entry: the paper's choices on the layers that the checkpoint recommends."""
-    advice = backbone.recommended
+def recommended(advice: Recommended, shots: int) -> Callable[..., AnomalyDINOInspector]:
+    """The paper's choices on the layers and at the size that the checkpoint recommends."""
     settings = AnomalyDINOSettings(layers=advice.memory_layers, short_side=advice.memory_short_side)
-    return AnomalyDINOInspector(
-        backbone, products, settings, batch_size=batch_size, threshold=threshold
-    )
+    return partial(AnomalyDINOInspector, settings=settings)
+
+
+build = builder("anomalydino", recommended)
+"""Catalogue entry."""

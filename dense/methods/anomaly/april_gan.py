@@ -12,14 +12,13 @@ Chen et al., "APRIL-GAN: A Zero-/Few-Shot Anomaly Classification and Segmentatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
 from dense.backbones.depth import QUARTERS, layer_indices
 from dense.errors import InputError
 from dense.heads.layered import enlarged
@@ -33,14 +32,9 @@ from dense.methods.anomaly.adapters import (
 )
 from dense.methods.anomaly.base import by_category
 from dense.methods.anomaly.ensembles import APRIL_GAN, mean_prototypes
-from dense.methods.anomaly.learned import LearnedInspector, Truth, needs_weights
-from dense.methods.anomaly.learned_files import (
-    fill_learned,
-    numbered,
-    read_parts,
-    read_published,
-)
+from dense.methods.anomaly.learned import LearnedInspector, Truth, learned_builder
 from dense.methods.batching import iter_batches
+from dense.methods.learned_files import numbered, read_published
 from dense.structures import Sample, Size
 
 
@@ -78,34 +72,18 @@ class AprilGanInspector(LearnedInspector):
 
     name = "april-gan"
     title = "APRIL-GAN"
+    paper = PAPER
     settings: AprilGanSettings
     learned: LayerAdapters
 
-    def __init__(
-        self,
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        *,
-        settings: AprilGanSettings = PAPER,
-        origin: str = "untrained",
-        batch_size: int = 8,
-        threshold: float | None = None,
-    ) -> None:
-        depth = backbone.vit.num_blocks
-        self.layers = layer_indices(settings.layers, depth)
-        self.memory_layers = layer_indices(settings.memory_layers, depth)
-        adapters = LayerAdapters(backbone.vit.tower.width, backbone.joint_dim, len(self.layers))
-        super().__init__(
-            backbone,
-            products,
-            settings,
-            adapters,
-            origin=origin,
-            batch_size=batch_size,
-            threshold=threshold,
-        )
+    def make_learned(self) -> LayerAdapters:
+        """A linear layer for each layer that makes a map."""
+        vit = self.backbone.vit
+        self.layers = layer_indices(self.settings.layers, vit.num_blocks)
+        self.memory_layers = layer_indices(self.settings.memory_layers, vit.num_blocks)
         self._banks: dict[str, tuple[Tensor, ...]] = {}
         self._shots: set[int] = set()
+        return LayerAdapters(vit.tower.width, self.backbone.joint_dim, len(self.layers))
 
     def state_weights(self, category: str = "") -> Tensor:
         """(2, D) normal and anomalous prototypes of a category, built once."""
@@ -204,36 +182,6 @@ class AprilGanInspector(LearnedInspector):
         return total
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | Path | None = None,
-) -> AprilGanInspector:
-    """Catalogue entry: learned parts of ours or of the authors.
-
-    Raises:
-        InputError: If there are no weights, or they do not fit.
-    """
-    if weights is None:
-        raise needs_weights(AprilGanInspector.name, AprilGanInspector.title)
-    name = AprilGanInspector.name
-    state, settings = read_parts(weights, name, backbone, AprilGanSettings, _published)
-    inspector = AprilGanInspector(
-        backbone,
-        products,
-        settings=settings,
-        origin=Path(weights).name,
-        batch_size=batch_size,
-        threshold=threshold,
-    )
-    fill_learned(inspector.learned, state, weights)
-    return inspector
-
-
 def _published(path: str | Path) -> tuple[dict[str, Tensor], AprilGanSettings]:
     return published_state(path), PAPER
 
@@ -248,3 +196,7 @@ def published_state(path: str | Path, entry: str = "trainable_linearlayer") -> d
     if not numbered(state, "fc") or any(not key.startswith("fc.") for key in state):
         raise InputError(f"{path} does not hold linear layers fc.0, fc.1, ... as published")
     return {f"layers.{key.removeprefix('fc.')}": value for key, value in state.items()}
+
+
+build = learned_builder(AprilGanInspector, AprilGanSettings, _published)
+"""Catalogue entry: learned parts of ours or of the authors."""

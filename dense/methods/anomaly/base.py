@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar
 
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
+from dense.backbones.recommended import Recommended
 from dense.classifier import build_state_weights
-from dense.errors import InputError
+from dense.errors import InputError, NotFittedError
 from dense.images import resize_map
+from dense.methods.method import refuse_weights
 from dense.prompts import NO_WORDS, StateWords
 from dense.structures import AnomalyResult, Sample, Size
+
+Memory = TypeVar("Memory")
 
 
 class Inspector(ABC):
@@ -103,6 +108,11 @@ class Inspector(ABC):
         """Protocol card: everything that changes the numbers; `method` is its name."""
 
     @property
+    def input_side(self) -> int:
+        """Short side in pixels at which a picture is seen: finer detail is lost."""
+        return min(self.backbone.image_size)
+
+    @property
     def heat_scale(self) -> tuple[float, float]:
         """(low, high) anomaly values of the coldest and hottest heat colour.
 
@@ -136,3 +146,73 @@ def by_category(support: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]
         raise InputError(f"support images must be normal, but {bad[0]} is labelled anomalous")
     for category in sorted({sample.category for sample in support}):
         yield category, [sample for sample in support if sample.category == category]
+
+
+def fitted(memories: Mapping[str, Memory], category: str) -> Memory:
+    """What `fit` has kept of a category.
+
+    Raises:
+        NotFittedError: If `fit` has not seen it.
+    """
+    if category not in memories:
+        raise NotFittedError(
+            f"no support images for category {category!r}: call fit with normal samples first"
+        )
+    return memories[category]
+
+
+Made = TypeVar("Made", bound=Inspector, covariant=True)
+Choice = Callable[[Recommended, int], Callable[..., Made]]
+"""(what the checkpoint recommends, number of support pictures) → the class with its settings."""
+
+
+class InspectorBuilder(Protocol[Made]):
+    """What a row of the catalogue with the task "inspect" names."""
+
+    def __call__(
+        self,
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        shots: int = 0,
+        batch_size: int = 8,
+        threshold: float | None = None,
+        weights: str | Path | None = None,
+    ) -> Made:
+        """Make the inspector.
+
+        Args:
+            backbone: A loaded CLIP.
+            products: Words for the one product, or words by category for many.
+            shots: How many support pictures `fit` will get.
+            batch_size: Images that run at once.
+            threshold: See `Inspector`.
+            weights: File of the learned parts.
+
+        Raises:
+            InputError: If the method cannot use what is given.
+        """
+
+
+def builder(name: str, choose: Choice[Made]) -> InspectorBuilder[Made]:
+    """The catalogue's build function of a method without learned parts.
+
+    Args:
+        name: Of the method, in the catalogue.
+        choose: Gives the class, its settings filled in.
+    """
+
+    def build(
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        shots: int = 0,
+        batch_size: int = 8,
+        threshold: float | None = None,
+        weights: str | Path | None = None,
+    ) -> Made:
+        refuse_weights(name, weights)
+        make = choose(backbone.recommended, shots)
+        return make(backbone, products, batch_size=batch_size, threshold=threshold)
+
+    return build

@@ -14,8 +14,9 @@ foretell. What differs from the paper:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -24,11 +25,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones import CLIPBackbone, LastBlock
 from dense.backbones.preprocess import fit_short_side
+from dense.backbones.recommended import Recommended
 from dense.errors import InputError
 from dense.heads.gradients import msgms_difference
 from dense.images import resize_map
+from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.patches import (
     LONGEST_RATIO,
     Look,
@@ -80,20 +82,6 @@ class ClapInspector(PatchFeatureInspector):
 
     reads_words = True
     settings: ClapSettings
-
-    def __init__(
-        self,
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        settings: ClapSettings,
-        *,
-        block: LastBlock,
-        batch_size: int = 8,
-        threshold: float | None = None,
-    ) -> None:
-        super().__init__(
-            backbone, products, settings, block=block, batch_size=batch_size, threshold=threshold
-        )
 
     def score(self, look: Look) -> tuple[Tensor, float]:
         """Edge differences (h, w) between the picture and its painting, and the highest of them."""
@@ -158,23 +146,11 @@ def hide(attention: Tensor, share: float, size: tuple[int, int]) -> NDArray[np.u
     return mask.astype(np.uint8) * 255
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> ClapInspector:
-    """Catalogue entry: attention as the checkpoint recommends it for words."""
-    advice = backbone.recommended
+def recommended(advice: Recommended, shots: int) -> Callable[..., ClapInspector]:
+    """Attention as the checkpoint recommends it for words."""
     settings = ClapSettings(layers=advice.memory_layers, short_side=advice.words_short_side)
-    return ClapInspector(
-        backbone,
-        products,
-        settings,
-        block=advice.block,
-        batch_size=batch_size,
-        threshold=threshold,
-    )
+    return partial(ClapInspector, settings=settings, block=advice.block)
+
+
+build = builder("clap", recommended)
+"""Catalogue entry."""

@@ -14,7 +14,7 @@ Differences from the published code:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones import CLIPBackbone
 from dense.backbones.blocks import Block, attend, run_block
 from dense.backbones.depth import QUARTERS, layer_indices
 from dense.backbones.dual_path import parallel_outputs
@@ -39,8 +38,7 @@ from dense.methods.anomaly.adapters import (
 )
 from dense.methods.anomaly.april_gan import published_state
 from dense.methods.anomaly.ensembles import CLIP_AD
-from dense.methods.anomaly.learned import LearnedInspector, Truth
-from dense.methods.anomaly.learned_files import fill_learned, read_parts
+from dense.methods.anomaly.learned import LearnedInspector, Truth, learned_builder
 from dense.structures import Size
 
 
@@ -84,32 +82,18 @@ class ClipAdInspector(LearnedInspector):
 
     name = "clip-ad"
     title = "CLIP-AD SDP"
+    paper = SDP
+    needs_weights = False
+    enlarged = 1.0
     settings: ClipAdSettings
     learned: LayerAdapters
 
-    def __init__(
-        self,
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        *,
-        settings: ClipAdSettings = SDP,
-        origin: str = "nothing",
-        batch_size: int = 8,
-        threshold: float | None = None,
-    ) -> None:
-        self.layers = layer_indices(settings.layers, backbone.vit.num_blocks)
-        count = len(self.layers) if settings.adapters else 0
-        adapters = LayerAdapters(backbone.vit.tower.width, backbone.joint_dim, count)
-        side = settings.input_size or backbone.image_size[0]
-        super().__init__(
-            backbone,
-            products,
-            replace(settings, input_size=side),
-            adapters,
-            origin=origin,
-            batch_size=batch_size,
-            threshold=threshold,
-        )
+    def make_learned(self) -> LayerAdapters:
+        """A linear layer for each layer of SDP+; none of SDP."""
+        vit = self.backbone.vit
+        self.layers = layer_indices(self.settings.layers, vit.num_blocks)
+        count = len(self.layers) if self.settings.adapters else 0
+        return LayerAdapters(vit.tower.width, self.backbone.joint_dim, count)
 
     def state_weights(self, category: str = "") -> Tensor:
         """(2, D) representative vectors of a category's prompts, built once."""
@@ -203,37 +187,10 @@ class ClipAdInspector(LearnedInspector):
         return entering + block.attention_branch(attend(*block.qkv(entering)))
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | Path | None = None,
-) -> ClipAdInspector:
-    """Catalogue entry: SDP without weights, SDP+ with ours or the authors'.
-
-    Raises:
-        InputError: If the weights do not fit.
-    """
-    state: dict[str, Tensor] = {}
-    settings = SDP
-    if weights is not None:
-        name = ClipAdInspector.name
-        state, settings = read_parts(weights, name, backbone, ClipAdSettings, _published)
-    inspector = ClipAdInspector(
-        backbone,
-        products,
-        settings=settings,
-        origin="nothing" if weights is None else Path(weights).name,
-        batch_size=batch_size,
-        threshold=threshold,
-    )
-    fill_learned(inspector.learned, state, weights or "")
-    return inspector
-
-
 def _published(path: str | Path) -> tuple[dict[str, Tensor], ClipAdSettings]:
     """The authors' file, which was trained with the leak."""
     return published_state(path, "linear_layers"), replace(SDP_PLUS, leak=True)
+
+
+build = learned_builder(ClipAdInspector, ClipAdSettings, _published)
+"""Catalogue entry: SDP without weights, SDP+ with ours or the authors'."""

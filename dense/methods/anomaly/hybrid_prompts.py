@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dense.errors import InputError
 from dense.methods.anomaly.adapters import LayerAdapters
-from dense.methods.anomaly.learned_files import numbered, read_published
+from dense.methods.learned_files import numbered, read_published
 
 
 class HybridPrompts(nn.Module):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.heads.layered import smooth
-from dense.methods.anomaly.base import Inspector
+from dense.methods.anomaly.base import Inspector, InspectorBuilder
 from dense.methods.batching import iter_batches
+from dense.methods.learned_files import fill_learned, read_parts
+from dense.methods.method import needs_weights
 from dense.structures import AnomalyResult, Sample, Size
 
 PUBLISHED_RATIO = 518 / 336
@@ -51,9 +54,9 @@ class LearnedInspector(Inspector):
     Args:
         backbone: A loaded CLIP; it stays frozen.
         products: Words for the one product, or words by category.
-        settings: Of the method.
-        learned: The learned parts, in the backbone's precision or fp32.
-        origin: Where the learned parts come from, for the protocol card.
+        settings: Of the method; the paper's if ``None``.
+        origin: Where the learned parts come from, for the protocol card; by default that they
+            are untrained, or that there are none.
         batch_size: Images that run at once.
         threshold: Score from which an image, and a pixel, counts as anomalous.
 
@@ -63,23 +66,32 @@ class LearnedInspector(Inspector):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    paper: ClassVar[Settings]
+    needs_weights: ClassVar[bool] = True
+    """Whether the method is of no use before it has learned."""
+    enlarged: ClassVar[float] = PUBLISHED_RATIO
+    """Input side over the model's own, where the settings do not say."""
 
     def __init__(
         self,
         backbone: CLIPBackbone,
         products: str | Mapping[str, str],
-        settings: Settings,
-        learned: nn.Module,
         *,
-        origin: str = "untrained",
+        settings: Settings | None = None,
+        origin: str | None = None,
         batch_size: int = 8,
         threshold: float | None = None,
     ) -> None:
         super().__init__(backbone, products, batch_size=batch_size, threshold=threshold)
-        self.settings = settings
-        self.learned = learned.to(backbone.device)
-        self.origin = origin
-        self.input_size: Size = square_size(backbone, settings.input_size)
+        self.settings = self.paper if settings is None else settings
+        self.learned = self.make_learned().to(backbone.device)
+        unnamed = "untrained" if any(True for _ in self.learned.parameters()) else "nothing"
+        self.origin = unnamed if origin is None else origin
+        self.input_size: Size = square_size(backbone, self.settings.input_size, self.enlarged)
+
+    @abstractmethod
+    def make_learned(self) -> nn.Module:
+        """New learned parts for the backbone and the settings; called once, when built."""
 
     @abstractmethod
     def score(self, images: Tensor, categories: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -119,28 +131,66 @@ class LearnedInspector(Inspector):
         }
 
 
-def square_size(backbone: CLIPBackbone, side: int | None) -> Size:
-    """(h, w) of the square input; by default as much larger than trained as in the papers.
+def square_size(backbone: CLIPBackbone, side: int | None, ratio: float) -> Size:
+    """(h, w) of the square input.
+
+    Args:
+        backbone: What it enters.
+        side: In pixels; ``None`` enlarges the model's own.
+        ratio: How much, to the nearest multiple of the patch.
 
     Raises:
         InputError: If the side is not a positive multiple of the patch.
     """
     patch = backbone.patch_size
     if side is None:
-        scaled = [
-            round(s * PUBLISHED_RATIO / p) * p
-            for s, p in zip(backbone.image_size, patch, strict=True)
-        ]
+        scaled = [round(s * ratio / p) * p for s, p in zip(backbone.image_size, patch, strict=True)]
         return scaled[0], scaled[1]
     if side < 1 or side % patch[0] or side % patch[1]:
         raise InputError(f"input_size must be a multiple of the patch {patch}, got {side}")
     return side, side
 
 
-def needs_weights(name: str, title: str) -> InputError:
-    """The error for a trained method without its learned parts."""
-    stem = name.replace("-", "_")
-    return InputError(
-        f"{title} needs learned parts: pass their file as weights (--weights FILE), either made by "
-        f"`dense train configs/train/{stem}_embedded.py` or published by the authors"
-    )
+ChosenSettings = TypeVar("ChosenSettings", bound=Settings)
+MadeLearned = TypeVar("MadeLearned", bound=LearnedInspector)
+
+
+def learned_builder(
+    method: type[MadeLearned],
+    settings: type[ChosenSettings],
+    published: Callable[[str | Path], tuple[dict[str, Tensor], ChosenSettings]],
+) -> InspectorBuilder[MadeLearned]:
+    """The catalogue's build function of a method with learned parts, of ours or of the authors.
+
+    Args:
+        method: The method.
+        settings: Its class of settings.
+        published: Reads the authors' files.
+    """
+
+    def build(
+        backbone: CLIPBackbone,
+        products: str | Mapping[str, str],
+        *,
+        shots: int = 0,
+        batch_size: int = 8,
+        threshold: float | None = None,
+        weights: str | Path | None = None,
+    ) -> MadeLearned:
+        if weights is None:
+            if method.needs_weights:
+                raise needs_weights(method.name, published=True)
+            return method(backbone, products, batch_size=batch_size, threshold=threshold)
+        state, chosen = read_parts(weights, method.name, backbone, settings, published)
+        inspector = method(
+            backbone,
+            products,
+            settings=chosen,
+            origin=Path(weights).name,
+            batch_size=batch_size,
+            threshold=threshold,
+        )
+        fill_learned(inspector.learned, state, weights)
+        return inspector
+
+    return build

@@ -9,15 +9,17 @@ leaves out what lies beyond the edge; the authors' code leaves out equation 7, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
+from dense.backbones.recommended import Recommended
 from dense.errors import InputError
 from dense.memory import PatchIndex
+from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import MemoryInspector, MemorySettings
 from dense.methods.anomaly.patches import Look
 
@@ -95,18 +97,11 @@ def reweighting(index: PatchIndex, patch: Tensor, nearest: Tensor, count: int) -
     return float(1 - distances.softmax(0)[0])
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> PatchCoreInspector:
-    """Catalogue entry: the paper's choices on the layers that the checkpoint recommends."""
-    advice = backbone.recommended
+def recommended(advice: Recommended, shots: int) -> Callable[..., PatchCoreInspector]:
+    """The paper's choices on the layers and at the size that the checkpoint recommends."""
     settings = PatchCoreSettings(layers=advice.memory_layers, short_side=advice.memory_short_side)
-    return PatchCoreInspector(
-        backbone, products, settings, batch_size=batch_size, threshold=threshold
-    )
+    return partial(PatchCoreInspector, settings=settings)
+
+
+build = builder("patchcore", recommended)
+"""Catalogue entry."""

@@ -54,6 +54,7 @@ ROWS: tuple[Method, ...] = (
         "dense.methods.anomaly.clip_ad:build",
         "maps of SDP and SDP+, representative vectors and losses equal the authors' code on the "
         "same weights to 1e-5; image score is our own; no data set run here",
+        optional_weights=True,
     ),
     Method(
         "anomalyclip",

@@ -10,16 +10,18 @@ unit length before they are averaged, and the rotations are evenly spaced instea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
-from dense.errors import InputError, NotFittedError
+from dense.backbones.recommended import Recommended
+from dense.errors import InputError
 from dense.heads.subspace import Subspace, fit_subspace
-from dense.methods.anomaly.base import by_category
+from dense.methods.anomaly.base import builder, by_category, fitted
 from dense.methods.anomaly.patches import Look, PatchFeatureInspector, PatchSettings, top_mean
 from dense.structures import Sample
 
@@ -75,11 +77,7 @@ class SubspaceInspector(PatchFeatureInspector):
         Raises:
             NotFittedError: If `fit` has not seen the category.
         """
-        if category not in self._subspaces:
-            raise NotFittedError(
-                f"no support images for category {category!r}: call fit with normal samples first"
-            )
-        return self._subspaces[category]
+        return fitted(self._subspaces, category)
 
     def score(self, look: Look) -> tuple[Tensor, float]:
         """Residual lengths (gh, gw) and the mean of the highest."""
@@ -108,18 +106,11 @@ def mean_rows(look: Look) -> Tensor:
     return torch.stack(look.rows()).mean(0)
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> SubspaceInspector:
-    """Catalogue entry: the paper's choices on the layers that the checkpoint recommends."""
-    advice = backbone.recommended
+def recommended(advice: Recommended, shots: int) -> Callable[..., SubspaceInspector]:
+    """The paper's choices on the layers and at the size that the checkpoint recommends."""
     settings = SubspaceSettings(layers=advice.memory_layers, short_side=advice.memory_short_side)
-    return SubspaceInspector(
-        backbone, products, settings, batch_size=batch_size, threshold=threshold
-    )
+    return partial(SubspaceInspector, settings=settings)
+
+
+build = builder("subspace", recommended)
+"""Catalogue entry."""

@@ -93,7 +93,7 @@ def blend(
     total, weight = np.zeros(size, np.float32), np.zeros(size, np.float32)
     for scores, (top, left, bottom, right) in zip(maps, boxes, strict=True):
         height, width = bottom - top, right - left
-        share = _tent(height)[:, None] * _tent(width)
+        share = tent(height)[:, None] * tent(width)
         total[top:bottom, left:right] += share * resize_map(scores, (height, width))
         weight[top:bottom, left:right] += share
     return total / weight
@@ -104,7 +104,7 @@ def tile_score(scores: Sequence[float], tiling: Tiling) -> float:
     return max(scores) if tiling.score == "max" else sum(scores) / len(scores)
 
 
-def _tent(length: int) -> NDArray[np.float32]:
+def tent(length: int) -> NDArray[np.float32]:
     """Weights that fall from the middle towards both ends, nowhere zero."""
     places = np.arange(length, dtype=np.float32) + 0.5
     return np.minimum(places, length - places)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
 from dense.classifier import build_state_weights
-from dense.errors import InputError, NotFittedError
+from dense.errors import InputError
 from dense.heads.memory import association
 from dense.heads.window import (
     anomaly_probability,
@@ -19,7 +19,7 @@ from dense.heads.window import (
     harmonic_mean,
     strided_windows,
 )
-from dense.methods.anomaly.base import Inspector, by_category
+from dense.methods.anomaly.base import Inspector, builder, by_category, fitted
 from dense.methods.anomaly.tiles import SQUARES, WHOLE, Box, Tiling, blend, tile_boxes, tile_score
 from dense.methods.anomaly.winclip_features import WindowFeatures, WindowMemory, extract, remember
 from dense.prompts import Ensemble
@@ -124,7 +124,6 @@ class WinCLIPInspector(Inspector):
             )
         self.windows = [strided_windows(self.grid, n, protocol.stride) for n in sides]
         self._remembered = [strided_windows(self.grid, n, protocol.memory_stride) for n in sides]
-        self._weights: dict[str, Tensor] = {}
         self._memories: dict[str, WindowMemory] = {}
         for category in self.products:
             self.state_weights(category)
@@ -148,11 +147,7 @@ class WinCLIPInspector(Inspector):
         Raises:
             NotFittedError: If `fit` has not seen the category.
         """
-        if category not in self._memories:
-            raise NotFittedError(
-                f"no support images for category {category!r}: call fit with normal samples first"
-            )
-        return self._memories[category]
+        return fitted(self._memories, category)
 
     @torch.inference_mode()
     def fit(self, support: Sequence[Sample]) -> WinCLIPInspector:
@@ -183,6 +178,11 @@ class WinCLIPInspector(Inspector):
             ]
         scored = iter(found)
         return [self._join(sample, scored) for sample in samples]
+
+    @property
+    def input_side(self) -> int:
+        """See the base class."""
+        return min(self.input_size)
 
     @property
     def heat_scale(self) -> tuple[float, float]:
@@ -277,21 +277,8 @@ class WinCLIPInspector(Inspector):
             yield samples[start : start + self.batch_size]
 
 
-def build(
-    backbone: CLIPBackbone,
-    products: str | Mapping[str, str],
-    *,
-    shots: int = 0,
-    batch_size: int = 8,
-    threshold: float | None = None,
-    weights: str | None = None,
-    protocol: WindowProtocol = PAPER,
-) -> WinCLIPInspector:
-    """Catalogue entry: WinCLIP as its paper has it."""
-    return WinCLIPInspector(
-        backbone, products, protocol=protocol, batch_size=batch_size, threshold=threshold
-    )
+build = builder("winclip", lambda *_: WinCLIPInspector)
+"""Catalogue entry: WinCLIP as its paper has it."""
 
-
-build_fast = functools.partial(build, protocol=FAST)
+build_fast = builder("winclip-fast", lambda *_: partial(WinCLIPInspector, protocol=FAST))
 """Catalogue entry: the approximate mode."""

@@ -23,6 +23,8 @@ from dense.regions import pool_boxes, pool_masks, to_patches
 from dense.structures import DetectionResult, Sample, TextClassifier
 
 LONGEST_RATIO = 4
+CROPS = 100
+"""Regions that the method ``regions-crops`` also sees as crops."""
 MASK_BYTES = 512 << 20
 """Most bytes of full-size masks of one picture; the weakest detections get none beyond."""
 
@@ -39,6 +41,8 @@ class DetectSettings:
         objectness: Exponent of the proposal's objectness in the score.
         least: Detections below this score are left out.
         overlap: Intersection over union above which the weaker of one class goes.
+        inside: The weaker of one class also goes if more than this share of it lies in the other:
+            a part of a thing is not that thing again. 1 (the benchmarks' way) keeps it.
         limit: Most detections of a picture.
         masks: Give masks, too.
         layer: Block output whose patches are grouped into proposals.
@@ -51,19 +55,27 @@ class DetectSettings:
     objectness: float = 0.5
     least: float = 0.02
     overlap: float = 0.5
+    inside: float = 1.0
     limit: int = 100
     masks: bool = False
     layer: int = -2
 
     def __post_init__(self) -> None:
-        shares = (("crop_share", self.crop_share), ("least", self.least), ("overlap", self.overlap))
-        for name, value in shares:
+        for name in ("crop_share", "least", "overlap", "inside"):
+            value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must lie in [0, 1], got {value:g}")
         if self.crops < 0 or self.limit < 1:
             raise InputError(
                 f"crops must be 0 or more and limit 1 or more, got {self.crops} and {self.limit}"
             )
+
+
+TO_LOOK_AT = DetectSettings(least=0.1, inside=0.7, limit=25)
+"""For people, not for average precision, which wants weak detections, too (COCO: 100 a picture).
+
+A floor of 0.1 is what OWL-ViT's pipeline shows; proposals of all scales make parts of a thing
+likelier than neighbours of its kind, so parts go."""
 
 
 class OpenVocabDetector:
@@ -165,8 +177,10 @@ class OpenVocabDetector:
             return self._result(sample, proposals, places, patches, top.indices, top.values)
         found = candidates(scores, least=self.settings.least)
         boxes = proposals.boxes[found.place]
-        kept = class_nms(boxes, found.labels, found.scores, self.settings.overlap)
-        kept = kept[: self.settings.limit]
+        settings = self.settings
+        kept = class_nms(
+            boxes, found.labels, found.scores, settings.overlap, inside=settings.inside
+        )[: settings.limit]
         place = found.place[kept].numpy()
         return self._result(
             sample, proposals, place, patches, found.labels[kept], found.scores[kept]
@@ -246,7 +260,7 @@ def build_crops(
     proposer: Proposer | None = None,
     settings: DetectSettings | None = None,
 ) -> OpenVocabDetector:
-    """The catalogue's ``regions-crops``: the 100 best regions are also seen as crops."""
+    """The catalogue's ``regions-crops``: the best regions are also seen as crops."""
     return build(
-        backbone, classifier, proposer=proposer, settings=settings or DetectSettings(crops=100)
+        backbone, classifier, proposer=proposer, settings=settings or DetectSettings(crops=CROPS)
     )

@@ -52,7 +52,9 @@ def candidates(scores: Tensor, *, least: float, limit: int = CANDIDATES) -> Cand
     return Candidates(index // classes, index % classes, values)
 
 
-def class_nms(boxes: Tensor, labels: Tensor, scores: Tensor, threshold: float) -> Tensor:
+def class_nms(
+    boxes: Tensor, labels: Tensor, scores: Tensor, threshold: float, *, inside: float = 1.0
+) -> Tensor:
     """Greedy non-maximum suppression within each class.
 
     Args:
@@ -60,13 +62,17 @@ def class_nms(boxes: Tensor, labels: Tensor, scores: Tensor, threshold: float) -
         labels: (M,) class indices.
         scores: (M,).
         threshold: Intersection over union above which the lower score goes.
+        inside: The lower score goes, too, if more than this share of its box lies in the other;
+            1 keeps parts beside their wholes, as the benchmarks' protocols have it.
 
     Returns:
         Places that are kept, best first.
     """
     order = scores.argsort(descending=True, stable=True)
-    overlap = box_iou(boxes[order], boxes[order])
-    rivals = (overlap > threshold) & (labels[order][:, None] == labels[order])
+    rivals = box_iou(boxes[order], boxes[order]) > threshold
+    if inside < 1:
+        rivals |= covered(boxes[order]) > inside
+    rivals &= labels[order][:, None] == labels[order]
     alive = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
     for place in range(len(order)):
         if alive[place]:
@@ -76,8 +82,20 @@ def class_nms(boxes: Tensor, labels: Tensor, scores: Tensor, threshold: float) -
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """Intersection over union (M, N) of boxes (M, 4) and (N, 4), xyxy."""
+    shared = _shared(first, second)
+    return shared / (_areas(first)[:, None] + _areas(second) - shared).clamp(min=1e-9)
+
+
+def covered(boxes: Tensor) -> Tensor:
+    """Share (M, M) of the column's box that lies in the row's; boxes (M, 4) xyxy."""
+    return _shared(boxes, boxes) / _areas(boxes).clamp(min=1e-9)
+
+
+def _shared(first: Tensor, second: Tensor) -> Tensor:
     low = torch.maximum(first[:, None, :2], second[:, :2])
     high = torch.minimum(first[:, None, 2:], second[:, 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1) for boxes in (first, second)]
-    return shared / (areas[0][:, None] + areas[1] - shared).clamp(min=1e-9)
+    return (high - low).clamp(min=0).prod(-1)
+
+
+def _areas(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1)

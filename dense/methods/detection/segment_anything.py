@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dense.errors import InputError, MissingDependencyError, unknown_name
+from dense.errors import InputError, unknown_name
 from dense.methods.detection.proposals import Proposals
+from dense.providers.sam import load_sam
 from dense.structures import Sample
 
 KINDS = ("vit_b", "vit_l", "vit_h")
@@ -73,30 +74,21 @@ def load_generator(
     """Load segment-anything; the checkpoint is read without executing anything from it.
 
     Args:
-        checkpoint: Its authors' ``.pth`` file.
+        checkpoint: Its authors' ``.pth`` file, or the same as ``.safetensors``.
         kind: ``"vit_b"``, ``"vit_l"`` or ``"vit_h"``.
         device: Where it runs.
         points: Side of the grid of points that are asked about.
 
     Raises:
         InputError: If the file is missing or does not fit the kind.
+        MissingDependencyError: If segment-anything is missing.
     """
-    try:
-        from segment_anything import SamAutomaticMaskGenerator, sam_model_registry
-    except ImportError as error:
-        raise MissingDependencyError(
-            "segment-anything is not installed: pip install segment-anything"
-        ) from error
     if kind not in KINDS:
         raise unknown_name("kind of segment-anything model", kind, KINDS)
     path = Path(checkpoint)
     if not path.is_file():
         raise InputError(f"no such segment-anything checkpoint: {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model = sam_model_registry[kind]()
-        model.load_state_dict(state)
-    except Exception as error:  # pickle, zip and shape errors have no common base
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no {kind} checkpoint of segment-anything: {reason}") from error
-    return SamAutomaticMaskGenerator(model.to(device).eval(), points_per_side=points)
+    model = load_sam(f"sam-{kind[-1]}", str(path)).to(device).eval()
+    from segment_anything import SamAutomaticMaskGenerator
+
+    return SamAutomaticMaskGenerator(model, points_per_side=points)

@@ -8,13 +8,10 @@ Wolf's rule (the paper has none: it has whole training sets).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
 from dense.heads.outliers import fit_gaussians
-from dense.methods.reject.base import Foreignness, Rejector
+from dense.methods.reject.base import Foreignness, Rejector, builder
 
 
 class MahalanobisRejector(Rejector):
@@ -37,25 +34,8 @@ class DiscriminantRejector(Rejector):
         return fit_gaussians(features, labels).negative_log_density
 
 
-def build(
-    backbone: CLIPBackbone,
-    classes: Sequence[str] = (),
-    *,
-    accept: float = 0.95,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> MahalanobisRejector:
-    """Catalogue entry."""
-    return MahalanobisRejector(backbone, classes, accept=accept, threshold=threshold)
+build = builder("mahalanobis", MahalanobisRejector)
+"""Catalogue entry of the distance."""
 
-
-def build_gda(
-    backbone: CLIPBackbone,
-    classes: Sequence[str] = (),
-    *,
-    accept: float = 0.95,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> DiscriminantRejector:
-    """Catalogue entry of the density."""
-    return DiscriminantRejector(backbone, classes, accept=accept, threshold=threshold)
+build_gda = builder("gda", DiscriminantRejector)
+"""Catalogue entry of the density."""

@@ -6,14 +6,11 @@ NeurIPS 2022, arXiv:2211.13445.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.heads.outliers import max_softmax
-from dense.methods.reject.base import Foreignness, Rejector
+from dense.methods.reject.base import Foreignness, Rejector, builder
 
 
 class MaxSoftmaxRejector(Rejector):
@@ -30,13 +27,5 @@ class MaxSoftmaxRejector(Rejector):
         return lambda x: max_softmax(self.logits(x) / text.logit_scale)
 
 
-def build(
-    backbone: CLIPBackbone,
-    classes: Sequence[str] = (),
-    *,
-    accept: float = 0.95,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> MaxSoftmaxRejector:
-    """Catalogue entry."""
-    return MaxSoftmaxRejector(backbone, classes, accept=accept, threshold=threshold)
+build = builder("mcm", MaxSoftmaxRejector)
+"""Catalogue entry."""

@@ -156,7 +156,7 @@ def build(
     *,
     accept: float = 0.95,
     threshold: float | None = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
 ) -> NoPromptsRejector:
     """Catalogue entry: the rule that the paper finds better, ATD."""
     denier = None if weights is None else learned_no_encoder(backbone, weights)

@@ -42,6 +42,7 @@ ROWS: tuple[Method, ...] = (
         "Wang et al., ICCV 2023, arXiv:2308.12213",
         "dense.methods.reject.no_prompts:build",
         "hand-worked rules; the learned encoder's forward, step by step, on a made-up checkpoint",
+        optional_weights=True,
     ),
     Method(
         "mcm",

@@ -8,13 +8,10 @@ features have unit length, and the principal space is smaller where there are fe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from dense.backbones import CLIPBackbone
 from dense.heads.outliers import fit_vim
-from dense.methods.reject.base import Foreignness, Rejector
+from dense.methods.reject.base import Foreignness, Rejector, builder
 
 
 class VimRejector(Rejector):
@@ -28,13 +25,5 @@ class VimRejector(Rejector):
         return fit_vim(features, text.weights * text.logit_scale)
 
 
-def build(
-    backbone: CLIPBackbone,
-    classes: Sequence[str] = (),
-    *,
-    accept: float = 0.95,
-    threshold: float | None = None,
-    weights: str | None = None,
-) -> VimRejector:
-    """Catalogue entry."""
-    return VimRejector(backbone, classes, accept=accept, threshold=threshold)
+build = builder("vim", VimRejector)
+"""Catalogue entry."""

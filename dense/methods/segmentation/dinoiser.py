@@ -9,6 +9,7 @@ convolution finds alike. Hence it stands between MaskCLIP and ProxyCLIP, at Mask
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from dense.backbones.blocks import attend
 from dense.backbones.trace import Trace
 from dense.backbones.vit import DenseViT
-from dense.errors import InputError
 from dense.heads.pixel import class_probabilities
+from dense.methods.learned_files import fill_learned, read_learned
+from dense.methods.method import needs_weights
 from dense.methods.segmentation.base import PatchMethod, Setting, builder
 from dense.methods.segmentation.maskclip import VALUE_PATH
 from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
@@ -158,10 +160,7 @@ def build(
         InputError: If there is no file, or it is corrupt or of another model.
     """
     if weights is None:
-        raise InputError(
-            "CLIP-DINOiser needs learned parts: name their file (setting weights), made by "
-            "`dense train configs/train/clip_dinoiser_embedded.py`"
-        )
+        raise needs_weights(NAME)
     method = read(weights, backbone)
     finish = builder(lambda: method)
     return finish(backbone, classifier, protocol=protocol, batch_size=batch_size, **settings)
@@ -173,12 +172,6 @@ def read(path: str, backbone: CLIPBackbone) -> CLIPDinoiser:
     Raises:
         InputError: If it is corrupt or belongs to another method or model.
     """
-    from pathlib import Path
-
-    from dense.methods.anomaly.learned_files import fill_learned, read_learned
-
-    if not Path(path).is_file():
-        raise InputError(f"no such file of learned parts: {path}")
     state, settings = read_learned(path, NAME, backbone, DinoiserSettings)
     parts = DinoiserParts(backbone.vit.tower.width, settings)
     fill_learned(parts, state, path)

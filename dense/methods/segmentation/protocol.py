@@ -35,7 +35,7 @@ class SegmentProtocol:
         refine: Names of post-processing steps in order, see `dense.refine`.
 
     Raises:
-        InputError: If the threshold is neither a probability nor ``"otsu"``.
+        InputError: If the threshold is no probability or ``"otsu"``, or a length is below 1.
     """
 
     name: str = "own"
@@ -52,6 +52,10 @@ class SegmentProtocol:
             raise InputError(
                 f'the threshold is a probability in [0, 1] or "otsu", got {self.threshold!r}'
             )
+        for name in ("short_side", "crop", "stride"):
+            length = getattr(self, name)
+            if length is not None and length < 1:
+                raise InputError(f"{name} must be 1 pixel or more, got {length}")
 
     def changed(
         self,
@@ -66,7 +70,7 @@ class SegmentProtocol:
         """The same with the values that are not ``None`` replaced; the name then says so.
 
         Raises:
-            InputError: If the threshold is neither a probability nor ``"otsu"``.
+            InputError: As the class.
         """
         new = replace(
             self,

@@ -29,6 +29,7 @@ from dense.methods.catalog import find_method
 from dense.methods.method import Method
 from dense.structures import AnomalyResult, Sample
 from tests.datasets.made import make_category, write
+from tests.evaluation.comparison.conftest import Refused
 from tests.helpers import photo, tiny_backbone
 
 
@@ -131,7 +132,13 @@ class TestPlan:
         [
             ({"shots": ()}, "shots must be 0 or more"),
             ({"shots": (-1,)}, "shots must be 0 or more"),
-            ({"seeds": ()}, "at least one seed"),
+            ({"seeds": ()}, "seeds must be 0 or more, at least one"),
+            ({"seeds": (-1,)}, "seeds must be 0 or more"),
+            ({"batch_size": 0}, "batch_size must be 1 or more"),
+            ({"products": {"nur": "a nut"}}, "unknown category of a product 'nur'.*nut"),
+            ({"weights": {"patch": Path("x")}}, "patch has no learned parts"),
+            ({"weights": {"clip-ad": Path("gone")}}, "no such file of learned parts: gone"),
+            ({"methods": ["april-gan"]}, "april-gan needs learned parts"),
             ({"methods": ["wincip"]}, "unknown inspect method 'wincip'.*winclip"),
             ({"weights": {"wincip": Path("x")}}, "unknown inspect method 'wincip'"),
             ({"methods": ["words"], "shots": (4,)}, "nothing to compare: words takes no support"),
@@ -244,10 +251,11 @@ class TestRun:
         assert sum("FAILED" in line for line in lines) == 2
         assert "broken, 0-shot: ZeroDivisionError: a bug" in to_markdown(found)
 
-    def test_learned_parts_that_are_missing(self, data: Path, tmp_path: Path) -> None:
-        weights = {"patch": tmp_path / "no.safetensors"}
-        found, _ = run(data, tmp_path / "out", methods=["patch"], shots=(0,), weights=weights)
-        assert "no such file of learned parts" in found.failures[0]["error"]
+    def test_learned_parts_that_cannot_be_read(self, data: Path, tmp_path: Path) -> None:
+        weights = {"clip-ad": tmp_path / "a.safetensors"}
+        weights["clip-ad"].write_text("no weights")
+        found, _ = run(data, tmp_path / "out", methods=["clip-ad"], shots=(0,), weights=weights)
+        assert "corrupt safetensors file" in found.failures[0]["error"]
         assert "trace" not in found.failures[0]
 
     def test_limit_keeps_both_kinds(self, data: Path, tmp_path: Path) -> None:
@@ -475,20 +483,17 @@ class TestCommand:
         [
             (["--methods", "wincip"], "unknown inspect method 'wincip'"),
             (["--shots", "99", "--methods", "patch"], "every cell failed, the first one: 99 supp"),
-            (["--sizes", "0"], "expected native or a side in pixels, got '0'"),
+            (["--sizes", "0"], "--sizes: must be a whole number of 1 or more, got 0"),
+            (["--product", "nut=a", "nut=b"], "--product names nut twice: 'a' and 'b'"),
+            (["--seeds", "-1"], "--seeds: must lie in"),
+            (["--limit", "0"], "--limit: must be a whole number of 1 or more"),
             (["--weights", "patch"], "--weights expects pairs with an equals sign, got 'patch'"),
         ],
     )
     def test_wrong_options_are_one_line(
-        self,
-        data: Path,
-        tmp_path: Path,
-        capsys: pytest.CaptureFixture[str],
-        options: list[str],
-        message: str,
+        self, data: Path, refused: Refused, options: list[str], message: str
     ) -> None:
-        assert main(["compare", str(data), *options, "--out", str(tmp_path / "out")]) == 2
-        assert message in capsys.readouterr().err.splitlines()[-1]
+        assert message in refused(data, options)[-1]
 
     def test_data_that_are_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["compare", "/no/where", "--out", "x"]) == 2

@@ -16,9 +16,9 @@ from dense.backbones.preprocess import PreprocessConfig
 from dense.errors import InputError
 from dense.methods.anomaly import adaclip, anomalyclip, april_gan, clip_ad, hybrid_prompts
 from dense.methods.anomaly.learned import LearnedInspector
-from dense.methods.anomaly.learned_files import fill_learned, read_published, save_learned
 from dense.methods.anomaly.training import InspectorTraining, defect_mask
 from dense.methods.catalog import find_method
+from dense.methods.learned_files import fill_learned, read_published, save_learned
 from dense.structures import Sample
 from tests.backbones.builders import build, tiny_timm_config
 from tests.helpers import photo, tiny_backbone

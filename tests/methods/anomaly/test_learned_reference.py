@@ -12,7 +12,7 @@ import torch
 
 from dense.methods.anomaly import adaclip, anomalyclip, april_gan, clip_ad, hybrid_prompts
 from dense.methods.anomaly.learned import LearnedInspector, Truth
-from dense.methods.anomaly.learned_files import fill_learned
+from dense.methods.learned_files import fill_learned
 from dense.structures import AnomalyResult, Sample
 from tests.methods.anomaly.published import (
     adaclip_file,

@@ -133,6 +133,17 @@ def test_objectness_and_suppression() -> None:
     np.testing.assert_allclose(loose.predict([Sample(photo(32, 32))])[0].scores, [1.0, 0.5])
 
 
+def test_a_part_is_not_the_thing_again() -> None:
+    boxes = torch.tensor([[0.0, 0, 30, 30], [2, 2, 12, 12], [20, 20, 34, 34], [0, 0, 40, 40]])
+    labels, scores = torch.zeros(4, dtype=torch.int64), torch.tensor([0.9, 0.8, 0.7, 0.6])
+    assert class_nms(boxes, labels, scores, 0.7).tolist() == [0, 1, 2, 3]
+    # of the second all lies in the first, of the third 100 / 196, of the fourth 900 / 1600
+    assert class_nms(boxes, labels, scores, 0.7, inside=0.55).tolist() == [0, 2]
+    assert class_nms(boxes, labels, scores, 0.7, inside=0.5).tolist() == [0]
+    others = torch.tensor([0, 1, 0, 0])
+    assert class_nms(boxes, others, scores, 0.7, inside=0.7).tolist() == [0, 1, 2, 3]
+
+
 def test_no_proposals() -> None:
     none = Proposals(torch.zeros(0, 4), torch.zeros(0))
     for masks in (False, True):
@@ -217,6 +228,7 @@ def test_class_order_does_not_matter_and_the_card_is_whole() -> None:
     [
         ({"least": 2.0}, r"least must lie in \[0, 1\]"),
         ({"overlap": -0.1}, "overlap must lie"),
+        ({"inside": 1.5}, "inside must lie"),
         ({"crops": -1}, "crops must be 0 or more"),
         ({"limit": 0}, "limit 1 or more"),
     ],

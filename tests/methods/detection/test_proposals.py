@@ -117,11 +117,16 @@ def test_automatic_masks() -> None:
     assert large.masks.shape == (1, 300, 512)
 
 
-def test_segment_anything_checkpoints(tmp_path) -> None:
+def test_segment_anything_checkpoints(tmp_path, monkeypatch) -> None:
     with pytest.raises(InputError, match="no such segment-anything checkpoint"):
         load_generator(tmp_path / "sam.pth")
     with pytest.raises(InputError, match="unknown kind of segment-anything"):
         load_generator(tmp_path / "sam.pth", kind="vit_x")
     (tmp_path / "sam.pth").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="is no vit_b checkpoint"):
+    with pytest.raises(InputError, match="corrupt checkpoint"):
+        load_generator(tmp_path / "sam.pth")
+    registry = pytest.importorskip("segment_anything").sam_model_registry
+    monkeypatch.setitem(registry, "vit_b", lambda: torch.nn.Linear(1, 1))
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "sam.pth")
+    with pytest.raises(InputError, match="is not a checkpoint of sam-b"):
         load_generator(tmp_path / "sam.pth")

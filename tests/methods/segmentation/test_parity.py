@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-
 import pytest
 import torch
-from torch import Tensor
 
 from dense.backbones import DenseViT, last_block
 from dense.backbones.trace import Trace
@@ -19,40 +14,16 @@ from dense.methods.segmentation.sc_clip import SCCLIP
 from dense.methods.segmentation.surgery import CLIPSurgery
 from dense.structures import TextClassifier
 from tests.reference import segmentation_inputs as given
+from tests.reference.stored import Stored
 
-STORED = Path(__file__).parents[2] / "reference" / "segmentation_methods.json"
-
-
-@cache
-def stored() -> dict[str, dict[str, list[float]]]:
-    return json.loads(STORED.read_text())
-
-
-def same(name: str, got: Tensor, *, atol: float = 2e-5) -> None:
-    """Compare with the stored numbers; (B, D, gh, gw) is taken as (B, N, D)."""
-    entry = stored()[name]
-    rows = got.flatten(2).transpose(1, 2) if got.ndim == 4 and len(entry["shape"]) == 3 else got
-    assert list(rows.shape) == entry["shape"]
-    expected = torch.tensor(entry["values"])
-    assert expected.std() > 1e-3
-    torch.testing.assert_close(rows.flatten()[:: given.STEP], expected, atol=atol, rtol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def vit() -> DenseViT:
-    return DenseViT(given.model().visual).eval()
+same = Stored("segmentation_methods.json").same
+pytestmark = pytest.mark.usefixtures("no_gradients")
 
 
 @pytest.fixture(scope="module")
 def trace(vit: DenseViT) -> Trace:
     with torch.no_grad():
         return vit.trace(given.pictures())
-
-
-@pytest.fixture(autouse=True)
-def no_gradients():
-    with torch.no_grad():
-        yield
 
 
 def test_naclip(vit: DenseViT, trace: Trace) -> None:

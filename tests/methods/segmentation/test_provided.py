@@ -12,7 +12,7 @@ from dense.backbones import CLIPBackbone
 from dense.backbones.blocks import attend
 from dense.backbones.vit import DenseViT
 from dense.errors import InputError
-from dense.methods.anomaly.learned_files import save_learned
+from dense.methods.learned_files import save_learned
 from dense.methods.segmentation import cliper, dinoiser, proxyclip, trident
 from dense.methods.segmentation.cliper import CLIPer, contrasted, level_scores
 from dense.methods.segmentation.corrclip import merge_regions, regional_attention
@@ -233,7 +233,7 @@ def test_dinoiser_without_what_it_needs(backbone: CLIPBackbone, tmp_path: Path) 
     vocabulary = TextClassifier(torch.eye(16)[:2], ("a", "b"))
     with pytest.raises(InputError, match=r"configs/train/clip_dinoiser_embedded\.py"):
         dinoiser.build(backbone, vocabulary)
-    with pytest.raises(InputError, match="no such file of learned parts"):
+    with pytest.raises(InputError, match="no such checkpoint"):
         dinoiser.build(backbone, vocabulary, weights=str(tmp_path / "gone.safetensors"))
     with pytest.raises(InputError, match="no vocabulary to predict with"):
         DinoiserTraining(backbone, OwnBlocks()).predict([Sample(photo(32, 32))])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
@@ -27,8 +23,10 @@ from dense.providers import Provider, Regions, View
 from dense.structures import TextClassifier
 from tests.reference import provided_inputs as outside
 from tests.reference import segmentation_inputs as given
+from tests.reference.stored import Stored
 
-STORED = Path(__file__).parents[2] / "reference" / "provided_methods.json"
+same = Stored("provided_methods.json").same
+pytestmark = pytest.mark.usefixtures("no_gradients")
 
 
 class Given(Provider):
@@ -51,32 +49,6 @@ class Given(Provider):
 class GivenRegions(Regions):
     def find(self, image: Tensor) -> Tensor:
         return outside.regions()
-
-
-@cache
-def stored() -> dict[str, dict[str, list[float]]]:
-    return json.loads(STORED.read_text())
-
-
-def same(name: str, got: Tensor, *, atol: float = 2e-5) -> None:
-    """Compare with the stored numbers; (B, D, gh, gw) is taken as (B, N, D) where they are so."""
-    entry = stored()[name]
-    rows = got.flatten(2).transpose(1, 2) if got.ndim == 4 and len(entry["shape"]) == 3 else got
-    assert list(rows.shape) == entry["shape"]
-    expected = torch.tensor(entry["values"])
-    assert expected.std() > 1e-3
-    torch.testing.assert_close(rows.flatten()[:: given.STEP], expected, atol=atol, rtol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def vit() -> DenseViT:
-    return DenseViT(given.model().visual).eval()
-
-
-@pytest.fixture(autouse=True)
-def no_gradients():
-    with torch.no_grad():
-        yield
 
 
 def test_proxyclip(vit: DenseViT) -> None:
