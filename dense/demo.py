@@ -38,8 +38,8 @@ class Photo:
 
 
 PHOTOS = (
-    Photo("coffee", ("cup; coffee cup; saucer", "wooden table; wood")),
-    Photo("rocket", ("tower; rocket", "sky")),
+    Photo("coffee", ("coffee cup", "wooden table")),
+    Photo("rocket", ("metal tower", "evening sky; sky")),
     Photo("china", ("temple; palace", "sky", "tree")),
 )
 EXPLAINED = ("china", "a temple with a roof", "heads")
