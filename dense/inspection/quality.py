@@ -31,6 +31,8 @@ CLIPPED = 0.25
 """Share of black or white pixels beyond the support's largest."""
 SHIFT = 0.1
 """Shift as a share of the side beyond the support's largest."""
+EXPLAINED = 0.15
+"""Correlation that a shift must add to count as one."""
 ALIGNED = 0.05
 """Support pictures count as aligned, and a shift as an error, if they differ by less."""
 FOREIGN = 3.0
@@ -138,12 +140,17 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def shift(thumb: NDArray[np.uint8], references: Sequence[NDArray[np.uint8]]) -> float:
     """Shift against the reference that fits best, as a share of the side.
 
-    Phase correlation (Kuglin and Hines 1975) under a Hann window; turns and zooms are not seen.
+    Phase correlation (Kuglin and Hines 1975) under a Hann window; turns and zooms are not seen. A
+    repeating pattern fits as well a period further: a shift that explains little more than none
+    at all (`EXPLAINED`) counts as none.
     """
     window = cv2.createHanningWindow((THUMB, THUMB), cv2.CV_32F)
     grey = thumb.astype(np.float32)
-    found = [cv2.phaseCorrelate(ref.astype(np.float32), grey, window) for ref in references]
-    (dx, dy), _ = max(found, key=lambda peak: peak[1])
+    found = [(*cv2.phaseCorrelate(ref.astype(np.float32), grey, window), ref) for ref in references]
+    (dx, dy), _, reference = max(found, key=lambda peak: peak[1])
+    moved = _correlation(thumb, reference, round(dx), round(dy))
+    if moved < _correlation(thumb, reference, 0, 0) + EXPLAINED:
+        return 0.0
     return math.hypot(dx, dy) / THUMB
 
 
@@ -212,6 +219,15 @@ def check_quality(quality: Quality, gates: Gates, *, moved: float | None = None)
             )
         )
     return reasons
+
+
+def _correlation(thumb: NDArray[np.uint8], reference: NDArray[np.uint8], dx: int, dy: int) -> float:
+    """Correlation of the grey levels where the reference, moved by (dx, dy), overlaps."""
+    own = thumb[max(0, dy) : THUMB + min(0, dy), max(0, dx) : THUMB + min(0, dx)]
+    other = reference[max(0, -dy) : THUMB - max(0, dy), max(0, -dx) : THUMB - max(0, dx)]
+    if own.size < 2 or own.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(own.ravel(), other.ravel())[0, 1])
 
 
 def _largest_shift(thumbs: Sequence[NDArray[np.uint8]]) -> float | None:

@@ -251,6 +251,20 @@ def test_shift_by_hand_and_only_for_aligned_support() -> None:
     assert gates(part, moved).shift is None
 
 
+def test_a_repeating_pattern_has_not_moved_by_a_period() -> None:
+    rng = np.random.default_rng(0)
+    bars = np.tile(np.repeat([60, 200], [4, 12]), 8)[None].repeat(128, 0)[..., None].repeat(3, 2)
+    one, other = (
+        np.clip(bars + rng.normal(0, 8, bars.shape), 0, 255).astype(np.uint8) for _ in range(2)
+    )
+    moved = np.roll(other, 16, 1)  # a period
+    half = np.roll(other, 6, 1)
+    assert shift(thumbnail(moved), [thumbnail(one)]) == 0
+    assert shift(thumbnail(half), [thumbnail(one)]) > 0
+    flat = np.full((128, 128), 7, np.uint8)
+    assert shift(flat, [flat]) == 0
+
+
 def test_more_support_only_widens_the_gates() -> None:
     few, more = gates(photo(seed=0), photo(seed=1)), gates(*(photo(seed=n) for n in range(4)))
     assert more.sharpness <= few.sharpness and more.darkest <= few.darkest
