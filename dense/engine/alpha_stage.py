@@ -13,11 +13,9 @@ from torch.utils.data import DataLoader
 from dense.backbones import CLIPBackbone
 from dense.datasets import DetectionFolder
 from dense.datasets.referring import ReferringData
-from dense.engine.data import collate
 from dense.engine.hooks import method_of
 from dense.engine.model import default_device
-from dense.engine.region_stage import EpochSampler
-from dense.engine.train_common import Numbered, main_first
+from dense.engine.train_common import epoch_loader, main_first
 from dense.errors import InputError
 from dense.methods.looking.alpha_clip import save_alpha
 from dense.methods.looking.alpha_training import DEFAULT, AlphaSettings, AlphaTraining
@@ -34,15 +32,8 @@ def phrase_loader(
     seed: int = 0,
 ) -> DataLoader[tuple[int, AlphaSample]]:
     """Loader of regions with words: another region of every picture in every epoch."""
-    numbered = Numbered(RegionPhrases(source, rule))
-    return DataLoader(
-        numbered,
-        batch_size=batch_size,
-        sampler=EpochSampler(numbered, shuffle=True, seed=seed),
-        num_workers=num_workers,
-        collate_fn=collate,
-        drop_last=len(numbered) > batch_size,
-    )
+    phrases = RegionPhrases(source, rule)
+    return epoch_loader(phrases, batch_size=batch_size, num_workers=num_workers, seed=seed)
 
 
 def alpha_student(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from mmengine.dataset import DefaultSampler
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -15,9 +14,8 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets.captions import CaptionDataset
 from dense.datasets.photos import PhotoFolder
-from dense.engine.data import collate
 from dense.engine.model import default_device
-from dense.engine.train_common import Numbered, main_first
+from dense.engine.train_common import epoch_loader, main_first
 from dense.errors import InputError
 from dense.methods.region_training import DEFAULT, RegionTraining
 from dense.structures import Sample
@@ -25,14 +23,6 @@ from dense.training.build_caches import word_vocabulary
 from dense.training.region_settings import RegionSettings, RegionTerms
 from dense.training.region_views import RegionRule, RegionSample, RegionViews
 from dense.training.text_table import TextTable
-
-
-class EpochSampler(DefaultSampler):
-    """A shuffled order whose numbers go on counting from epoch to epoch, see `RegionViews`."""
-
-    def __iter__(self) -> Iterator[int]:
-        for index in super().__iter__():
-            yield self.epoch * len(self.dataset) + index
 
 
 def region_loader(
@@ -44,15 +34,8 @@ def region_loader(
     seed: int = 0,
 ) -> DataLoader[tuple[int, RegionSample]]:
     """Loader for region alignment: other regions every epoch, equal shares for all processes."""
-    numbered = Numbered(RegionViews(photos, rule))
-    return DataLoader(
-        numbered,
-        batch_size=batch_size,
-        sampler=EpochSampler(numbered, shuffle=True, seed=seed),
-        num_workers=num_workers,
-        collate_fn=collate,
-        drop_last=len(numbered) > batch_size,
-    )
+    views = RegionViews(photos, rule)
+    return epoch_loader(views, batch_size=batch_size, num_workers=num_workers, seed=seed)
 
 
 def region_student(

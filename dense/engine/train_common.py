@@ -1,12 +1,15 @@
-"""What the training stages share: order among processes, numbered items."""
+"""What the training stages share: order among processes, numbered items, loaders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import barrier, is_main_process
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+
+from dense.engine.data import collate
 
 Value = TypeVar("Value")
 
@@ -32,3 +35,26 @@ class Numbered(Dataset[tuple[int, Value]]):
 
     def __getitem__(self, index: int) -> tuple[int, Value]:
         return index, self.items[index]
+
+
+class EpochSampler(DefaultSampler):
+    """A shuffled order whose numbers go on counting from epoch to epoch, see `RegionViews`."""
+
+    def __iter__(self) -> Iterator[int]:
+        for index in super().__iter__():
+            yield self.epoch * len(self.dataset) + index
+
+
+def epoch_loader(
+    items: Dataset[Value], *, batch_size: int, num_workers: int = 0, seed: int = 0
+) -> DataLoader[tuple[int, Value]]:
+    """Loader for items that are drawn anew every epoch; equal shares for all processes."""
+    numbered = Numbered(items)
+    return DataLoader(
+        numbered,
+        batch_size=batch_size,
+        sampler=EpochSampler(numbered, shuffle=True, seed=seed),
+        num_workers=num_workers,
+        collate_fn=collate,
+        drop_last=len(numbered) > batch_size,
+    )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -90,9 +91,8 @@ class Keys:
             try:  # readable by the owner alone from the first byte on
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(data)
-                os.link(temporary, place)  # refuses to replace the key of a faster process
-            except FileExistsError:
-                pass
+                with contextlib.suppress(FileExistsError):  # a faster process made its key
+                    os.link(temporary, place)
             finally:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:

@@ -17,6 +17,7 @@ do not send.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -171,11 +172,9 @@ class FolderSource:
     def _refuse_link(self, link: Path) -> None:
         if str(link) in self._refused:
             return
-        try:
+        with contextlib.suppress(OSError, RuntimeError):  # a link to itself leads nowhere
             if link.resolve().is_relative_to(self.folder):
                 return
-        except (OSError, RuntimeError):
-            pass  # a link to itself leads nowhere
         self._refused.add(str(link))
         self._counts["refused_links"] += 1
         _LOG.warning("refused: %s is a link out of the folder", printable_name(link.name))
