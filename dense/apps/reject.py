@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from dense.images import find_images, read_image
 from dense.methods.catalog import find_method
 from dense.methods.reject.base import Rejector
 from dense.structures import Sample
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_known(source: str | Path) -> list[Sample]:
@@ -62,7 +66,18 @@ def make_rejector(
     rejector: Rejector = find_method(method, "reject").builder()(
         backbone, classes, accept=accept, threshold=threshold, weights=weights
     )
-    return rejector if known is None else rejector.fit(known)
+    if known is None:
+        return rejector
+    needed = math.ceil(accept / (1 - accept) - 1e-9)
+    if threshold is None and len(known) < needed:
+        _LOG.warning(
+            "%d known pictures cannot set a limit that lets %g of them pass, and verdicts may be "
+            "wrong: bring %d or more, or state --threshold",
+            len(known),
+            accept,
+            needed,
+        )
+    return rejector.fit(known)
 
 
 def reject_images(
