@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 
 from dense.engine.build import build_runner, load_config
 from dense.engine.hooks import DrawResultsHook, ProgressHook, method_of
@@ -151,6 +151,8 @@ def finish() -> bool:
     """Leave the process group; tells whether this is the process that reports."""
     main = is_main_process()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # The main process may still export: who leaves early tears its connections down.
+        barrier()
         torch.distributed.destroy_process_group()
     return main
 
