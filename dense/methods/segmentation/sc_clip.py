@@ -71,18 +71,15 @@ class SCCLIP(PatchMethod):
         near = detail @ detail.transpose(1, 2)
 
         deep = self._aggregate(mend(deep, anomalous, grid), relation)
-        calibrated = (
-            self._attend(vit, deep, relation) + self.class_share * trace.prefix(last)[:, :1]
-        )
-        calibrated = self._aggregate(calibrated, near)
-
         levels = sorted({scaled_block(vit, block) for block in range(*self.fused)})
         levels = [min(level, last - 1) for level in levels]
         summed = torch.stack([trace.entering[level + 1] for level in levels]).sum(0)
-        prefix = trace.layout.prefix
-        fused = self._attend(vit, summed[:, prefix:], relation)
-        fused = self._aggregate(fused + self.class_share * summed[:, :1], near)
-        return vit.project(calibrated + fused, grid)
+        related = related_patches(relation)
+        fused = self._attend(vit, deep, related)
+        fused = fused + self._attend(vit, summed[:, trace.layout.prefix :], related)
+        fused = fused + self.class_share * (trace.prefix(last)[:, :1] + summed[:, :1])
+        # Aggregation is linear, so both paths share one.
+        return vit.project(self._aggregate(fused, near), grid)
 
     @staticmethod
     def _output(vit: DenseViT, trace: Trace, block: int) -> Tensor:
@@ -95,14 +92,19 @@ class SCCLIP(PatchMethod):
         return weights @ tokens / (weights.sum(-1, keepdim=True) + 1e-6)
 
     @staticmethod
-    def _attend(vit: DenseViT, tokens: Tensor, relation: Tensor) -> Tensor:
-        """Last block's attention: mean of k k and of the relation, no residual, no feed-forward."""
+    def _attend(vit: DenseViT, tokens: Tensor, related: Tensor) -> Tensor:
+        """Last block's attention: mean of k k and of related patches, no residual, no MLP."""
         block = vit.tower.blocks[-1]
         _, keys, values = block.qkv(tokens)
-        logits = (relation - relation.mean((1, 2), keepdim=True)) * 3.0
-        related = logits.masked_fill(logits < 0, -torch.inf).softmax(-1)[:, None]
-        own = (keys @ keys.transpose(-1, -2) * keys.shape[-1] ** -0.5).softmax(-1)
-        return block.attention_branch((related + own) / 2 @ values)
+        own = F.scaled_dot_product_attention(keys, keys, values)
+        beside = torch.einsum("bnm,bhmd->bhnd", related, values)
+        return block.attention_branch((own + beside) / 2)
+
+
+def related_patches(relation: Tensor) -> Tensor:
+    """Attention (B, N, N) from cosines: those above the mean, times 3, through a soft-max."""
+    logits = (relation - relation.mean((1, 2), keepdim=True)) * 3.0
+    return logits.masked_fill(logits < 0, -torch.inf).softmax(-1)
 
 
 def anomalies(tokens: Tensor) -> Tensor:

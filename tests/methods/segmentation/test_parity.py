@@ -51,5 +51,5 @@ def test_resclip(vit: DenseViT) -> None:
     same("resclip_residual", method.dense(vit, trace))
     links = feedback_links(given.labels()[None], 5.0)
     same("resclip_links", links)
-    borrowed = method._borrowed(vit, trace)
-    same("resclip_feedback", method._pass(vit, trace, borrowed, links))
+    read = method._read(vit, trace)
+    same("resclip_feedback", method._pass(vit, trace, read, links))
