@@ -25,6 +25,7 @@ def add_parser(actions: common.Subparsers) -> None:
         ("segmentation", "images/ masks/ classes.json"),
         ("detection", "images/ instances.json"),
         ("anomaly", "categories in MVTec's layout"),
+        ("text", "phrases to compare with the sentence encoder, data/held_out_phrases.json"),
     ):
         parser.add_argument(f"--{task}", nargs="+", default=[], metavar="DIR", help=layout)
     parser.add_argument(
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     sources = CardSources(
         **{
             task: [Path(entry) for entry in getattr(arguments, task)]
-            for task in ("classification", "segmentation", "detection", "anomaly")
+            for task in ("classification", "segmentation", "detection", "anomaly", "text")
         },
         products=products,
     )

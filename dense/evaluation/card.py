@@ -20,11 +20,13 @@ from dense.evaluation.classification import classify_pictures, read_labelled
 from dense.evaluation.inspection import CategoryData, Inspector, measure
 from dense.evaluation.regions import region_accuracy
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
+from dense.evaluation.text import read_held_out, text_cosine
 from dense.methods.catalog import find_method
 from dense.methods.segmentation.protocol import WHOLE
 from dense.metrics.intervals import auroc_interval, wilson_interval
 from dense.prompts import readable_name
 from dense.structures import AnomalyResult, Sample
+from dense.training.sentence_teacher import minilm
 
 MANY_CLASSES = 200
 """Above, 7 templates are used instead of 80: a tenth of the text work."""
@@ -42,6 +44,7 @@ class CardSources:
         segmentation: Folders with images/ masks/ classes.json.
         detection: Folders with images/ instances.json, or images/ panoptic/ panoptic.json.
         anomaly: Folders of MVTec-style categories.
+        text: Files of phrases for `dense.evaluation.text`.
         products: Words by category, where the category's own name is not what it shows.
     """
 
@@ -49,6 +52,7 @@ class CardSources:
     segmentation: Sequence[Path] = ()
     detection: Sequence[Path] = ()
     anomaly: Sequence[Path] = ()
+    text: Sequence[Path] = ()
     products: dict[str, str] = field(default_factory=dict)
 
 
@@ -104,6 +108,9 @@ def make_card(
     """
     categories = _check(sources, shots, seeds, methods)
     rows = [_speed(backbone)]
+    for source in sources.text:
+        progress(f"text: {source}")
+        rows += _text(backbone, Path(source))
     side = short_side or backbone.recommended.short_side
     for source in sources.classification:
         progress(f"classification: {source}")
@@ -132,11 +139,12 @@ def _check(
     sources: CardSources, shots: Sequence[int], seeds: int, methods: Sequence[str]
 ) -> dict[Path, tuple[str, ...]]:
     """Refuse what can be known to fail before hours have gone by; categories by anomaly source."""
-    named = [*sources.classification, *sources.segmentation, *sources.detection, *sources.anomaly]
+    pictures = [*sources.classification, *sources.segmentation, *sources.detection]
+    named = [*pictures, *sources.anomaly, *sources.text]
     if not named:
         raise InputError(
             "the card needs data: name at least one of --classification, --segmentation, "
-            "--detection and --anomaly"
+            "--detection, --anomaly and --text"
         )
     for source in named:
         if not Path(source).exists():
@@ -163,6 +171,15 @@ def _speed(backbone: CLIPBackbone) -> CardRow:
         times.append(time.perf_counter() - start)
     setting = f"{backbone.image_size[0]} px, batch 1, {torch.get_num_threads()} threads"
     return CardRow("speed", "zeros", setting, "seconds", float(np.median(times[2:])), count=5)
+
+
+def _text(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
+    found = text_cosine(backbone, minilm(), read_held_out(source))
+    return [
+        row
+        for name, scores in found.items()
+        for row in _rows("text", name, "to the sentence encoder", scores, ("cosine", "top1"))
+    ]
 
 
 def _classification(backbone: CLIPBackbone, source: Path) -> list[CardRow]:
@@ -266,7 +283,7 @@ def to_markdown(rows: Sequence[CardRow]) -> str:
     """The card as a Markdown table."""
     lines = ["| task | data | setting | metric | value | 95 % |", "|---|---|---|---|---|---|"]
     for row in rows:
-        digits = 3 if row.metric == "seconds" else 1
+        digits = 3 if row.metric in ("seconds", "cosine") else 1
         spread = "" if row.spread is None else f" ± {row.spread:.{digits}f}"
         value = f"{row.value:.{digits}f}{spread}"
         sure = "" if row.interval is None else f"{row.interval[0]:.1f} – {row.interval[1]:.1f}"
