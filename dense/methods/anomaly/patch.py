@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone, LastBlock
 from dense.backbones.attention import AS_TRAINED
@@ -96,6 +98,16 @@ class PatchInspector(MemoryInspector):
         share, whole = self.settings.class_token, self._probability(look.class_token, weights)
         score = (1 - share) * top_mean(patch_map, self.settings.top) + share * float(whole)
         return patch_map, score
+
+    def text_logits(self, look: Look) -> tuple[Tensor, float]:
+        """Abnormal less normal words: logits of patches (gh, gw), and the picture's score."""
+        weights, settings = self.state_weights(look.sample.category), self.settings
+        difference = (weights[1] - weights[0]).float() / settings.temperature
+        unit = F.normalize(look.dense.float(), dim=0)
+        logits = look.hide(torch.einsum("dhw,d->hw", unit, difference))
+        whole = float(F.normalize(look.class_token.float(), dim=0) @ difference)
+        share = settings.class_token
+        return logits, (1 - share) * top_mean(logits, settings.top) + share * whole
 
     @property
     def heat_scale(self) -> tuple[float, float]:

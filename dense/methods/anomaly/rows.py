@@ -86,6 +86,14 @@ ROWS: tuple[Method, ...] = (
         few_shot=True,
     ),
     Method(
+        "words-rarity",
+        "inspect",
+        "Words and the picture's own patches",
+        "ours; compare MuSc (Li et al., ICLR 2024, arXiv:2401.16753)",
+        "dense.methods.anomaly.words_rarity:build",
+        "hand-worked rarity; each part alone at the weights' limits; a spot that nothing repeats",
+    ),
+    Method(
         "patchcore",
         "inspect",
         "PatchCore",

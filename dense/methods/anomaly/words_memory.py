@@ -17,21 +17,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.recommended import Recommended
 from dense.errors import InputError
-from dense.heads.memory import half_distance
+from dense.heads.rarity import neighbours, rarity
 from dense.memory.files import read_measures
 from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import Lesson
 from dense.methods.anomaly.patch import PatchInspector, PatchProtocol, recommended
 from dense.methods.anomaly.patches import Look, top_mean
-from dense.structures import Size
-
-SMALLEST_SPREAD = 1e-4
-"""Below, pictures are as good as identical and a deviation would mean nothing."""
+from dense.methods.anomaly.scale import Scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +63,6 @@ class WordsMemoryProtocol(PatchProtocol):
             )
         if not 0 <= self.turn_gain <= 1:
             raise InputError(f"turn_gain must lie in [0, 1], got {self.turn_gain}")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Mean and standard deviation of normal patches, and the mean score of normal pictures."""
-
-    mean: float
-    spread: float
-    score: float
-
-    @classmethod
-    def of(cls, maps: list[Tensor], scores: list[float]) -> Scale:
-        """From the maps and scores of normal pictures."""
-        values = torch.cat([patch_map[~patch_map.isnan()] for patch_map in maps])
-        spread = float(values.std(correction=0).clamp_min(SMALLEST_SPREAD))
-        return cls(float(values.mean()), spread, sum(scores) / len(scores))
-
-    def deviations(self, patch_map: Tensor, score: float) -> tuple[Tensor, float]:
-        """Standard deviations of patches, and of the score, above what is normal."""
-        return (patch_map - self.mean) / self.spread, (score - self.score) / self.spread
 
 
 class WordsMemoryInspector(PatchInspector):
@@ -147,7 +123,7 @@ class WordsMemoryInspector(PatchInspector):
         if category not in self._memories:
             return super().score(look)
         by_words, by_memory = self._scales[category]
-        logits, text = by_words.deviations(*self._text(look))
+        logits, text = by_words.deviations(*self.text_logits(look))
         distance = self.distance(look)
         far, score = by_memory.deviations(distance, top_mean(distance, self.settings.top))
         settings = self.settings
@@ -214,19 +190,9 @@ class WordsMemoryInspector(PatchInspector):
             "score_words": settings.score_words,
         }
 
-    def _text(self, look: Look) -> tuple[Tensor, float]:
-        """Text logits of patches (gh, gw), and of the picture as a whole."""
-        weights, settings = self.state_weights(look.sample.category), self.settings
-        difference = (weights[1] - weights[0]).float() / settings.temperature
-        unit = F.normalize(look.dense.float(), dim=0)
-        logits = look.hide(torch.einsum("dhw,d->hw", unit, difference))
-        whole = float(F.normalize(look.class_token.float(), dim=0) @ difference)
-        share = settings.class_token
-        return logits, (1 - share) * top_mean(logits, settings.top) + share * whole
-
     def _measure(self, lessons: list[Lesson]) -> tuple[Scale, Scale]:
         """Scales of text logits and of memory distances on the normal pictures."""
-        texts = [self._text(lesson.look) for lesson in lessons]
+        texts = [self.text_logits(lesson.look) for lesson in lessons]
         names = {lesson.image for lesson in lessons}
         if len(names) > 1:
             far = [self.distance(lesson.look, without=lesson.image) for lesson in lessons]
@@ -243,24 +209,8 @@ class WordsMemoryInspector(PatchInspector):
         near = neighbours(look.grid, self.settings.apart).to(look.dense.device)
         if look.inside is not None:
             near = near[look.inside][:, look.inside]
-        if near.all(1).any():
-            raise InputError(
-                f"a grid of {look.grid} patches is too small to measure what is normal on one "
-                "picture: give two or more, or a larger short_side"
-            )
-        found = []
-        for rows in self.memory_rows(look):
-            unit = F.normalize(rows, dim=1)
-            similarity = (unit @ unit.T).masked_fill(near, -1.0)
-            found.append(half_distance(similarity.amax(1)))
+        found = [rarity(rows, near) for rows in self.memory_rows(look)]
         return look.place(torch.stack(found).mean(0))
-
-
-def neighbours(grid: Size, apart: int) -> Tensor:
-    """(N, N) bool: patches less than `apart` rows and columns from each other."""
-    y, x = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    y, x = y.flatten(), x.flatten()
-    return ((y[:, None] - y).abs() < apart) & ((x[:, None] - x).abs() < apart)
 
 
 def advised(advice: Recommended, shots: int) -> WordsMemoryProtocol:

@@ -11,12 +11,11 @@ import torch
 from dense.backbones.recommended import Recommended
 from dense.errors import InputError
 from dense.methods.anomaly.patch import PatchInspector, PatchProtocol
+from dense.methods.anomaly.scale import Scale
 from dense.methods.anomaly.words_memory import (
-    Scale,
     WordsMemoryInspector,
     WordsMemoryProtocol,
     advised,
-    neighbours,
 )
 from dense.prompts import StateWords
 from dense.structures import Sample
@@ -121,12 +120,6 @@ def test_without_support_it_is_words_alone() -> None:
     assert make(backbone).predict(probe)[0].score == pytest.approx(words.score)
 
 
-def test_neighbours_by_hand() -> None:
-    near = neighbours((3, 3), 2)
-    assert near[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
-    assert near[4].all() and neighbours((1, 4), 1).equal(torch.eye(4, dtype=torch.bool))
-
-
 def test_a_memory_file_gives_the_same_results(tmp_path: Path) -> None:
     backbone = tiny_backbone()
     fitted = make(backbone, rotations=4).fit(samples(0, 1))
@@ -154,7 +147,7 @@ def test_refusals(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="made with other words"):
         make().load_memory(path)
-    with pytest.raises(InputError, match="too small to measure"):
+    with pytest.raises(InputError, match="too few to compare a picture with itself"):
         make(apart=9).fit(samples(0))
     with pytest.raises(InputError, match="turn_gain must lie"):
         make(turn_gain=1.5)
