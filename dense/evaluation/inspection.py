@@ -17,8 +17,9 @@ from dense.datasets.anomaly_items import Split
 from dense.datasets.support import select_support
 from dense.errors import InputError
 from dense.methods.anomaly.base import Inspector
-from dense.metrics.anomaly import NATIVE, AnomalyTally
+from dense.metrics.anomaly import NATIVE, AnomalyTally, defect_pixels
 from dense.metrics.defect_sizes import region_areas, smallest_third
+from dense.metrics.defect_types import DefectTypes
 from dense.structures import AnomalyResult, Sample
 
 BATCH = 16
@@ -55,6 +56,7 @@ class CategoryData:
         self.layout = layout
         self.test = AnomalyFolder(root, category, split="test", layout=layout)
         self.indices = evenly([item.label for item in self.test.items], limit)
+        self._types = {item.image_path: item.defect_type for item in self.test.items}
         self._cache: dict[int, Sample] = {}
         self._room = CACHE_BYTES
 
@@ -78,6 +80,10 @@ class CategoryData:
     def normal_images(self) -> int:
         """Number of normal test pictures."""
         return sum(not self.test.items[index].label for index in self.indices)
+
+    def defect_type(self, sample: Sample) -> str:
+        """Name of a test picture's kind of defect, or of its folder."""
+        return self._types[sample.image_path]
 
     def small_area(self) -> int | None:
         """Area up to which a defect is among the smallest third of the test set's, by its masks."""
@@ -133,6 +139,8 @@ class Measurement:
         images: Number of test pictures.
         fit_seconds: Time to use the support.
         seconds: Time to predict them all, reading and scoring left out.
+        support: Names of the support pictures' files.
+        defects: By defect type, where there are several, see `DefectTypes`.
     """
 
     metrics: dict[str, float]
@@ -143,6 +151,7 @@ class Measurement:
     fit_seconds: float
     seconds: float
     support: list[str] = field(default_factory=list)
+    defects: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def measure(
@@ -182,12 +191,14 @@ def measure(
         normal_images=data.normal_images,
         small_area=data.small_area() if small else None,
     )
+    types = DefectTypes()
     for batch in data.batches():
         begun = time.perf_counter()
         results = inspector.predict(batch)
         seconds += time.perf_counter() - begun
         for sample, result in zip(batch, results, strict=True):
             tally.add(result, sample)
+            _note_type(types, data, sample, result)
             if seen is not None:
                 seen(sample, result)
     return Measurement(
@@ -199,7 +210,18 @@ def measure(
         fitted,
         seconds,
         [sample.image_path.name for sample in support if sample.image_path],
+        found if len(found := types.scores()) > 1 else {},
     )
+
+
+def _note_type(
+    types: DefectTypes, data: CategoryData, sample: Sample, result: AnomalyResult
+) -> None:
+    score, heat = float(result.score), result.anomaly_map
+    if sample.label:
+        types.add(data.defect_type(sample), score, heat, defect_pixels(sample))
+    else:
+        types.add_normal(score, heat)
 
 
 def inspect_category(

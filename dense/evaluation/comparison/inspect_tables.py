@@ -24,11 +24,12 @@ KINDS = {
 
 
 def tables(records: Sequence[Record]) -> dict[str, list[Row]]:
-    """Means over categories, where there are several, and each category."""
+    """Means over categories, where there are several, each category, and its defect types."""
     by_category = category_rows(records)
     several = len({(row.names["data"], row.names["category"]) for row in by_category}) > 1
     means = {"mean over categories": macro_rows(records)} if several else {}
-    return {**means, "by category": by_category} if records else {}
+    by_type = {"by defect type": rows} if (rows := type_rows(records)) else {}
+    return {**means, "by category": by_category, **by_type} if records else {}
 
 
 def category_rows(records: Sequence[Record]) -> list[Row]:
@@ -36,6 +37,20 @@ def category_rows(records: Sequence[Record]) -> list[Row]:
     return [
         Row(names, {metric: _over_seeds(group, metric) for metric in _metrics(group)})
         for names, group in grouped(records, ("data", "category", "method", "shots"))
+    ]
+
+
+def type_rows(records: Sequence[Record]) -> list[Row]:
+    """A row for each defect type of `category_rows`, against the category's normal pictures."""
+    names = ("data", "category", "method", "shots", "defect")
+    split = [
+        {**record, "defect": defect, "metrics": metrics}
+        for record in records
+        for defect, metrics in record.get("defects", {}).items()
+    ]
+    return [
+        Row(place, {metric: _over_seeds(group, metric) for metric in _metrics(group)})
+        for place, group in grouped(split, names)
     ]
 
 

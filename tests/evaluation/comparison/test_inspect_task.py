@@ -478,6 +478,25 @@ class TestCommand:
         printed = capsys.readouterr().out
         assert "by category" in printed and "mean over categories" not in printed
 
+    def test_several_defect_types_have_a_table_of_their_own(
+        self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("test", "ground_truth"):
+            (source,) = (data / "nut" / name / "scratch").glob("000*.png")
+            (data / "nut" / name / "dent").mkdir()
+            source.rename(data / "nut" / name / "dent" / source.name)
+        options = ["--methods", "patch", "--shots", "0", "--out", str(tmp_path / "out")]
+        assert main(["compare", str(data), *options]) == 0
+        assert "by defect type" in capsys.readouterr().out
+        content = json.loads((tmp_path / "out" / "table.json").read_text())
+        rows = content["by_defect_type"]
+        assert [
+            (row["category"], row["defect"], row["values"]["images"]["mean"]) for row in rows
+        ] == [
+            ("nut", "dent", 1),
+            ("nut", "scratch", 2),
+        ]
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
