@@ -135,3 +135,12 @@ def _cached(
         weights = _encode_phrases(backbone, phrases, templates)
     write_bytes(path, save({"weights": weights.contiguous()}))
     return weights
+
+
+def class_texts(classifier: TextClassifier) -> Tensor:
+    """(K, D) unit rows: the mean of each class's synonyms."""
+    if classifier.class_index is None:
+        return classifier.weights.float()
+    index = classifier.class_index.to(classifier.weights.device)
+    total = classifier.weights.new_zeros(classifier.num_classes, classifier.weights.shape[1])
+    return F.normalize(total.index_add_(0, index, classifier.weights).float(), dim=-1)

@@ -18,6 +18,18 @@ class InputError(DenseError, ValueError):
     """A value, file or option that cannot be used as given."""
 
 
+class UnknownNameError(InputError):
+    """A name that is not among the known ones."""
+
+
+class ConflictError(InputError):
+    """A change that does not fit what there is by now: a taken name, somebody who was faster."""
+
+
+class StoreError(InputError):
+    """A database or disk that cannot be used at the moment."""
+
+
 class MissingDependencyError(DenseError, ImportError):
     """An optional package is needed for what was asked."""
 
@@ -26,7 +38,7 @@ class NotFittedError(DenseError, RuntimeError):
     """`predict` was called before `fit` on a method that needs support images."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Build the error for a name that is not among the known ones, with the nearest of them.
 
     Args:
@@ -36,4 +48,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:8]
-    return InputError(f"unknown {kind} {name!r}: the nearest known names are {', '.join(near)}")
+    nearest = ", ".join(near)
+    return UnknownNameError(f"unknown {kind} {name!r}: the nearest known names are {nearest}")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from dense.errors import MissingDependencyError
+
 Font = ImageFont.FreeTypeFont
 Colour = tuple[int, int, int]
 
@@ -103,17 +105,30 @@ def _holds(path: str, letters: str) -> bool:
         return False
 
 
+def bundled_font(name: str = "DejaVuSans.ttf") -> Path:
+    """File of a font that comes with matplotlib.
+
+    Raises:
+        MissingDependencyError: If matplotlib is not installed.
+    """
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError("the font comes with matplotlib: pip install matplotlib")
+    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name
+
+
 @lru_cache(maxsize=1)
 def _font_files() -> tuple[str, ...]:
     return (*_bundled(), *_installed(), "")
 
 
 def _bundled() -> Iterator[str]:
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-        if path.is_file():
-            yield str(path)
+    try:
+        path = bundled_font()
+    except MissingDependencyError:
+        return
+    if path.is_file():
+        yield str(path)
 
 
 def _installed() -> list[str]:

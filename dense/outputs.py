@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +17,51 @@ from PIL import Image
 from dense.errors import InputError
 
 
-def write_bytes(path: str | Path, data: bytes) -> Path:
+def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> Path:
     """Write a file whole or not at all; parents are made.
+
+    Args:
+        path: Its place.
+        data: Its content.
+        durable: Return when it would survive a power failure.
 
     Raises:
         InputError: If the place cannot be written.
     """
+    return write_parts(path, (data,), durable=durable)
+
+
+def write_parts(path: str | Path, parts: Iterable[bytes], *, durable: bool = False) -> Path:
+    """Write a file that does not fit into memory, part by part, see `write_bytes`."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
+                stream.writelines(parts)
+                if durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
+            if durable:
+                _sync_folder(path.parent)
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path: str | Path, text: str) -> Path:

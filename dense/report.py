@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dense.charts import Chart
 from dense.errors import InputError
 from dense.outputs import write_text
 
@@ -53,20 +54,38 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column holds names, the others are set right-aligned."""
+    """A table; the first column holds names, the others are set right-aligned.
+
+    Attributes:
+        header: Names of the columns.
+        rows: As many cells each.
+        words: Whether the cells are words rather than numbers: left-aligned, and they wrap.
+    """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a sentence, an optional table and cards."""
+    """A heading with a sentence, then what is given of facts, charts, a table and cards.
+
+    Attributes:
+        title: Heading.
+        text: A sentence or more.
+        entries: Cards.
+        table: A table.
+        facts: (name, value) pairs, long values wrap.
+        charts: Drawn one below the other.
+    """
 
     title: str
     text: str = ""
     entries: Sequence[Entry] = ()
     table: Table | None = None
+    facts: Sequence[tuple[str, str]] = ()
+    charts: Sequence[Chart] = ()
 
 
 def render_report(
@@ -102,12 +121,18 @@ def write_report(
 
 
 def data_uri(image: NDArray[np.uint8], *, quality: int = 82) -> str:
-    """Turn a picture into a JPEG data address; pictures above `MAX_SIDE` are shrunk."""
+    """Turn a picture into a JPEG data address, see `to_jpeg`."""
+    data = to_jpeg(image, quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+
+
+def to_jpeg(image: NDArray[np.uint8], *, quality: int = 82) -> bytes:
+    """Turn a picture into JPEG; pictures above `MAX_SIDE` are shrunk."""
     picture = Image.fromarray(image).convert("RGB")
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     picture.save(stream, format="JPEG", quality=quality, optimize=True, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return stream.getvalue()
 
 
 def _escape(text: str) -> str:
@@ -122,8 +147,14 @@ def _section(place: int, section: Section) -> str:
     text = f"<p>{_escape(section.text)}</p>" if section.text else ""
     table = _table(section.table) if section.table is not None else ""
     cards = "\n".join(_card(entry) for entry in section.entries)
+    facts = "".join(
+        f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(value)}</td></tr>'
+        for name, value in section.facts
+    )
+    facts = f'<div class="scroll"><table class="facts">{facts}</table></div>' if facts else ""
+    charts = "".join(chart.svg() for chart in section.charts)
     return (
-        f'<section id="s{place}"><h2>{_escape(section.title)}</h2>{text}{table}'
+        f'<section id="s{place}"><h2>{_escape(section.title)}</h2>{text}{facts}{charts}{table}'
         f'<div class="cards">{cards}</div></section>'
     )
 
@@ -162,6 +193,7 @@ def _tag(word: str, colour: tuple[int, int, int] | None) -> str:
 
 
 def _table(table: Table) -> str:
+    kind = ' class="words"' if table.words else ""
     head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in table.header)
     rows = "".join(
         "<tr>"
@@ -173,6 +205,6 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
+        f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
         "</table></div>"
     )

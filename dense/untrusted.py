@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403  # only for the name of its error
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -7,8 +7,9 @@ Weights are random: no hub is needed, and times do not depend on them.
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
-import subprocess
+import subprocess  # nosec B404  # own interpreter, fixed arguments
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -168,7 +169,7 @@ def _start_up(quick: bool) -> list[Row]:
             "import sys; from dense.cli.main import main; sys.exit(main())",
         ]
         command.append("--help")
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True)  # nosec B603  # own interpreter, fixed arguments
         times.append(time.perf_counter() - begin)
     seconds = statistics.median(times)
     return [Row("dense --help", _seconds(seconds), "0.70 s", seconds / 0.7, 1.0, "start-up")]
@@ -204,7 +205,9 @@ def _memory(quick: bool) -> list[Row]:
     """Peak resident memory of a large picture through sliding windows, in a process of its own."""
     side = 1024 if quick else 4096
     command = [sys.executable, "-c", _MEMORY, str(side), "quick" if quick else "full"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(  # nosec B603  # own interpreter, fixed arguments
+        command, check=True, capture_output=True, text=True
+    )
     base, peak = (int(value) / 2**30 for value in done.stdout.split()[-2:])
     note = f"libraries alone {base:.2f} GiB; {DENSE_MODEL} with weights, 21 classes"
     name = f"memory of a {side} x {side} picture"
@@ -217,6 +220,14 @@ def _line(quick: bool) -> list[Row]:
     return measure_line(quick)
 
 
+def _service(quick: bool) -> list[Row]:
+    if importlib.util.find_spec("fastapi") is None:
+        return [Row("service", "", "", None, None, "the extra 'service' is not installed")]
+    from dense.benchmark.service import measure_service
+
+    return measure_service(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "forward": _forward,
     "windows": _windows,
@@ -225,4 +236,5 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "start-up": _start_up,
     "memory": _memory,
     "line": _line,
+    "service": _service,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sqlite3
-import subprocess
+import subprocess  # nosec B404  # own interpreter, fixed arguments
 import sys
 import tempfile
 import threading
@@ -145,7 +145,9 @@ def watch_growth(count: int) -> tuple[int, int]:
 def _memory(quick: bool) -> Row:
     count = 500 if quick else 10_000
     code = f"from dense.benchmark.line import watch_growth; print(*watch_growth({count}))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run(  # nosec B603  # own interpreter, fixed arguments
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
     first, last = (int(value) for value in done.stdout.split()[-2:])
     growth = max(0, last - first)
     note = f"peak {first / 2**20:.0f} MiB after a tenth of them, {last / 2**20:.0f} MiB after all"

@@ -1,7 +1,8 @@
 """Entry point of `dense`: parses, dispatches, and turns errors that users can mend into one line.
 
-Exit codes: 0 done (also when some, but not all, images of a folder had to be skipped), 2 wrong
-input or options, 130 interrupted. Everything else is a bug and shows its traceback.
+Exit codes: 0 done (also when some, but not all, images of a folder had to be skipped), 1 what
+was to be verified is broken, 2 wrong input or options, 130 interrupted. Everything else is a bug
+and shows its traceback.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from dense.cli import (
     product,
     reject,
     segment,
+    serve,
+    serve_key,
     train,
+    verify_log,
     watch,
 )
 from dense.errors import DenseError, unknown_name
@@ -50,6 +54,9 @@ COMMANDS = (
     product,
     watch,
     inspect_batch,
+    serve,
+    serve_key,
+    verify_log,
     evaluate,
     compare,
     train,
@@ -99,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quieten()
     try:
         common.check_places(arguments)
-        arguments.run(arguments)
+        code = arguments.run(arguments)
     except DenseError as error:
         print(f"dense: error: {_one_line(str(error))}", file=sys.stderr)
         return 2
@@ -109,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 0
-    return 0
+    return code or 0
 
 
 def _quieten() -> None:

@@ -24,16 +24,7 @@ def add_parser(commands: common.Subparsers) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     registry = argparse.ArgumentParser(add_help=False)
-    group = registry.add_argument_group("registry")
-    group.add_argument(
-        "--home", type=Path, metavar="DIR", help="its folder (default: DENSE_HOME or ~/.dense)"
-    )
-    group.add_argument(
-        "--database",
-        metavar="URL",
-        help="PostgreSQL instead of the folder's SQLite (default: DENSE_DATABASE)",
-    )
-    common.add_json_option(registry)
+    product_files.add_registry_options(registry)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, help=text, description=text, parents=[registry])

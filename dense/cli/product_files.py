@@ -1,4 +1,4 @@
-"""The commands of `dense product` that need no model: list, undo, export, import, keys."""
+"""The commands of `dense product` that need no model: list, undo, export, keys, drift, report."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ def add(add_action: Add, named: Named) -> None:
     take = add_action("import", "take in a product file that a trusted key signed")
     key = add_action("key", "write this registry's public key")
     trust = add_action("trust", "let in what the owner of a public key signs")
+    drift = named(add_action("drift", "are parts still like those of the calibration?"), tell_drift)
+    drift.add_argument(
+        "--alpha", type=float, metavar="RATE", help="of false alarms in the version's life (0.01)"
+    )
+    report = named(add_action("report", "write the report for an auditor"), write_audit)
+    report.add_argument("--out", type=Path, required=True, metavar="FILE", help="page (HTML)")
+    report.add_argument("--pdf", type=Path, metavar="FILE", help="the same as PDF")
     for parser in (export, take, key, trust):
         parser.add_argument("file", type=Path, metavar="FILE")
     take.add_argument("--as", dest="name", metavar="NAME", help="another name than its own")
@@ -139,6 +146,54 @@ def import_one(arguments: argparse.Namespace) -> None:
     print(f"product {record.product.name!r}, version {record.version}, is in")
 
 
+def tell_drift(arguments: argparse.Namespace) -> None:
+    """Run ``dense product drift``."""
+    registry = open_registry(arguments)
+    record = registry.get(arguments.name)
+
+    from dense.inspection.drift import drift_report
+    from dense.inspection.drift.report import ALPHA
+    from dense.inspection.ledger import Ledger
+
+    alpha = ALPHA if arguments.alpha is None else arguments.alpha
+    report = drift_report(record, Ledger(registry.database), alpha=alpha)
+    common.save_json(arguments, report.to_json())
+    rows = [
+        [
+            test.name,
+            f"{test.evidence:.3g}",
+            f"{test.highest:.3g}",
+            f"{test.limit:g}",
+            f"ALARM at entry {test.alarm_at}" if test.alarm else "",
+        ]
+        for test in report.tests
+    ]
+    common.print_table(["test", "evidence", "highest", "alarm at", ""], rows)
+    print(report.advice)
+
+
+def write_audit(arguments: argparse.Namespace) -> None:
+    """Run ``dense product report``."""
+    from dense.outputs import check_file, write_bytes, write_text
+
+    for path, option in ((arguments.out, "--out"), (arguments.pdf, "--pdf")):
+        if path is not None:
+            check_file(path, option)
+    registry = open_registry(arguments)
+    registry.get(arguments.name)
+
+    from dense.inspection.audit_report import audit_report
+
+    report = audit_report(registry, arguments.name)
+    if arguments.pdf is not None:
+        write_bytes(arguments.pdf, report.pdf)
+    write_text(arguments.out, report.html)
+    common.save_json(arguments, report.to_json())
+    log = report.facts.log
+    print(f"report in {arguments.out}" + (f" and {arguments.pdf}" if arguments.pdf else ""))
+    print(f"log: {'sound' if log.ok else 'BROKEN'}, {log.entries} entries, head {log.head_hash}")
+
+
 def write_key(arguments: argparse.Namespace) -> None:
     """Run ``dense product key``."""
     from dense.inspection.keys import Keys
@@ -162,6 +217,35 @@ def collect_files(arguments: argparse.Namespace) -> None:
     freed = open_registry(arguments).collect()
     common.save_json(arguments, {"freed_bytes": freed})
     print(f"{freed / 1e6:.1f} MB freed")
+
+
+def add_registry_options(parser: argparse.ArgumentParser) -> None:
+    """Add --home, --database and --json."""
+    group = parser.add_argument_group("registry")
+    group.add_argument(
+        "--home", type=Path, metavar="DIR", help="its folder (default: DENSE_HOME or ~/.dense)"
+    )
+    group.add_argument(
+        "--database",
+        metavar="URL",
+        help="PostgreSQL instead of the folder's SQLite (default: DENSE_DATABASE)",
+    )
+    common.add_json_option(parser)
+
+
+def open_known_registry(arguments: argparse.Namespace) -> Registry:
+    """The registry of --home and --database, which must be there: a new one is not made.
+
+    Raises:
+        InputError: If there is none.
+    """
+    from dense.errors import InputError
+    from dense.inspection.store.registry import FILE, default_home, other_database
+
+    home = arguments.home or default_home()
+    if not other_database(arguments.database) and not (home / FILE).is_file():
+        raise InputError(f"no registry in {home}: give its folder with --home")
+    return open_registry(arguments)
 
 
 def open_registry(arguments: argparse.Namespace) -> Registry:

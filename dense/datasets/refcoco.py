@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
+import pickle  # nosec B403  # only for a restricted Unpickler
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -12,7 +12,6 @@ from dense.backbones import CLIPBackbone
 from dense.backbones.depth import layer_indices
 from dense.compat import ensure_mmcv_ops
 from dense.errors import InputError, unknown_name
-from dense.structures import TextClassifier
 
 ensure_mmcv_ops()
 
@@ -181,12 +180,3 @@ class MaskTextHead(BaseDecodeHead):
             return found.sum() * 0
         target = classes.expand(len(labels), -1)
         return F.cross_entropy(found[present], target[present])
-
-
-def class_texts(classifier: TextClassifier) -> Tensor:
-    """(K, D) unit rows: the mean of each class's synonyms."""
-    if classifier.class_index is None:
-        return classifier.weights.float()
-    index = classifier.class_index.to(classifier.weights.device)
-    total = classifier.weights.new_zeros(classifier.num_classes, classifier.weights.shape[1])
-    return F.normalize(total.index_add_(0, index, classifier.weights).float(), dim=-1)

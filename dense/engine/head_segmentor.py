@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.preprocess import fit_short_side
-from dense.engine.decode_heads import PatchFeatures, class_texts, make_head
+from dense.classifier import class_texts
+from dense.engine.decode_heads import PatchFeatures, make_head
 from dense.errors import InputError
 from dense.methods.batching import iter_batches
 from dense.methods.learned_files import fill_learned, read_learned

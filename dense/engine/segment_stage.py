@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dense.backbones import CLIPBackbone
-from dense.classifier import build_text_classifier
-from dense.engine.decode_heads import class_texts
+from dense.classifier import build_text_classifier, class_texts
 from dense.engine.head_segmentor import HeadSegmentor, HeadSettings, MaskCLIPPlus, read_head
 from dense.methods.segmentation.dinoiser import DinoiserSettings
 from dense.methods.segmentation.dinoiser_training import DinoiserTraining

@@ -213,7 +213,7 @@ class LengthBatches(Sampler[list[int]]):
         return max(1, len(self.lengths) // (self.batch_size * self.world))
 
     def __iter__(self) -> Iterator[list[int]]:
-        rng = random.Random(f"{self.seed} {self.epoch}")
+        rng = random.Random(f"{self.seed} {self.epoch}")  # nosec B311  # repeatable shuffling
         order = rng.sample(range(len(self.lengths)), len(self.lengths))
         size = -(-len(order) // self.parts)
         rows: list[int] = []

@@ -21,7 +21,7 @@ class Backoff:
     ) -> None:
         self.first, self.longest = first, longest
         self.attempts = 0
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # nosec B311  # jitter of pauses
 
     def next(self) -> float:
         """The next pause in seconds."""

@@ -126,16 +126,19 @@ def change_alpha(known: Calibration, alpha: float) -> Calibration:
         {name: list(row) for name, row in known.peaks.items()},
     )
     made = make_calibration(known.method, alpha, found, fold=known.fold, refused=known.refused)
-    return replace(made, defects=known.defects)
+    return replace(made, defects=known.defects, distances=known.distances, pictures=known.pictures)
 
 
 def by_hand(threshold: float, view: View, known: Calibration | None) -> Calibration:
-    """One threshold for all regions and pixels, without a promise."""
+    """One threshold for all regions and pixels, without a promise; known scores stay to be seen."""
     if not np.isfinite(threshold):
         raise InputError(f"a threshold is a finite number, got {threshold}")
     same = dict.fromkeys(view.names, float(threshold))
-    defects = {} if known is None else known.defects
-    return Calibration("manual", None, 1, {}, {}, same, same, 0, defects)
+    if known is None:
+        return Calibration("manual", None, 1, {}, {}, same, same)
+    return replace(
+        known, method="manual", alpha=None, fold=1, thresholds=same, pixel_thresholds=same
+    )
 
 
 def with_defects(calibration: Calibration, readings: Iterable[Reading]) -> Calibration:

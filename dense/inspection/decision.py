@@ -208,6 +208,8 @@ class Decision:
         guarantee: What the threshold promises, ``None`` without calibration.
         image_size: (H, W) of the picture, ``None`` if it could not be read.
         seconds: What judging took.
+        distance: Cosine distance of the picture's feature to the nearest support picture's, in
+            [0, 2]; ``None`` if it was refused before scoring.
         evidence: The maps; not part of `to_json` nor of equality.
     """
 
@@ -226,6 +228,7 @@ class Decision:
     guarantee: Guarantee | None = None
     image_size: tuple[int, int] | None = None
     seconds: float = 0.0
+    distance: float | None = None
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -261,6 +264,7 @@ class Decision:
             "guarantee": None if self.guarantee is None else self.guarantee.to_json(),
             "image_size": None if self.image_size is None else list(self.image_size),
             "seconds": self.seconds,
+            "distance": self.distance,
         }
 
     def without_evidence(self) -> Decision:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from dense.apps.files import ModelOptions, load_backbone
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.images import decode_image
+from dense.inspection.order import Named, Order
 from dense.inspection.product import Member, Picture, Product
 from dense.inspection.store.blobs import Blobs
 from dense.inspection.team import Maker, Team, fit_members
@@ -46,6 +48,7 @@ class Fitting:
         backbones: Mapping[str, CLIPBackbone] | None = None,
     ) -> None:
         self.blobs, self.device = blobs, device
+        self._loading = threading.Lock()
         self._backbones: dict[tuple[str, str | None], CLIPBackbone] = {
             (name, None): own for name, own in (backbones or {}).items()
         }
@@ -53,10 +56,40 @@ class Fitting:
     def backbone(self, model: str, pretrained: str | None = None) -> CLIPBackbone:
         """A checkpoint, loaded once."""
         key = (model, pretrained)
-        if key not in self._backbones:
-            options = ModelOptions(model, pretrained, self.device)
-            self._backbones[key] = load_backbone(options).eval()
-        return self._backbones[key]
+        with self._loading:
+            if key not in self._backbones:
+                options = ModelOptions(model, pretrained, self.device)
+                self._backbones[key] = load_backbone(options).eval()
+            return self._backbones[key]
+
+    def make(self, order: Order, support: Sequence[Named]) -> Product:
+        """A product without threshold, its files in the store.
+
+        Raises:
+            InputError: If there is no picture, or the method cannot use them.
+        """
+        order.check(support)
+        backbone = self.backbone(order.model, order.pretrained)
+        words = order.words or order.name.replace("_", " ")
+        maker = Maker(backbone, words, order.method, order.state_words)
+        images = [image for _, image in support]
+        team = Team(fit_members(maker, images, [range(len(images))], order.view), order.view)
+        traits = Traits.of(images, self.features(team, images), backbone)
+        return Product(
+            name=order.name,
+            words=words,
+            method=order.method,
+            model=order.model,
+            pretrained=order.pretrained,
+            weights=backbone.fingerprint,
+            support=tuple(self.keep(name, image) for name, image in support),
+            traits=self.blobs.put(traits.to_bytes()),
+            members=(self.member(team.members[0], range(len(images))),),
+            view=order.view,
+            gates=traits.gates(images),
+            state_words=order.state_words,
+            mm_per_pixel=order.mm_per_pixel,
+        )
 
     def team(self, product: Product) -> Team:
         """The fitted models of a product, from their files, or fitted anew."""
@@ -142,3 +175,8 @@ def pixel_digest(image: Array) -> str:
     digest = hashlib.sha256(f"{image.shape[0]}x{image.shape[1]}:".encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
+
+
+def set_digest(pictures: Iterable[str]) -> str:
+    """SHA-256 that names a set of pictures, whatever their order: of their digests, a line each."""
+    return hashlib.sha256("".join(f"{one}\n" for one in sorted(pictures)).encode()).hexdigest()

@@ -43,6 +43,7 @@ class _Outcome:
     score: float | None = None
     threshold: float | None = None
     regions: tuple[RegionScore, ...] = ()
+    distance: float | None = None
     evidence: Evidence | None = None
     defects: tuple[Defect, ...] = ()
 
@@ -134,8 +135,9 @@ class Judge:
 
     def _decide(self, reading: Reading) -> _Outcome:
         record, known = self.record, self.record.calibration
+        distance = self.traits.distance(reading.feature)
         if known is None:
-            return self._without_threshold(reading)
+            return self._without_threshold(reading, distance)
         regions = tuple(
             RegionScore(name, score, known.thresholds[name], score > known.thresholds[name])
             for name, score in reading.scores.items()
@@ -159,14 +161,16 @@ class Judge:
         verdict: Verdict = "refused" if foreign else "reject" if bad else "pass"
         if foreign:
             defects = ()
-        return _Outcome(verdict, why, worst.score, worst.threshold, regions, evidence, defects)
+        score, threshold = worst.score, worst.threshold
+        return _Outcome(verdict, why, score, threshold, regions, distance, evidence, defects)
 
-    def _without_threshold(self, reading: Reading) -> _Outcome:
+    def _without_threshold(self, reading: Reading, distance: float) -> _Outcome:
         text = f"no threshold yet: dense product calibrate {self.product}"
         regions = tuple(RegionScore(name, score) for name, score in reading.scores.items())
         evidence = Evidence(reading.result.anomaly_map, scale=self.team.heat_scale)
         score = max(reading.scores.values())
-        return _Outcome("refused", (Reason("other", text),), score, None, regions, evidence)
+        why = (Reason("other", text),)
+        return _Outcome("refused", why, score, None, regions, distance, evidence)
 
     def _abnormal(self, masks: Mapping[str, Mask]) -> float:
         """Share of what is looked at that is marked as defective."""
@@ -194,6 +198,7 @@ class Judge:
             guarantee=self.guarantee,
             image_size=(image.shape[0], image.shape[1]),
             seconds=round(seconds, 4),
+            distance=outcome.distance,
             evidence=outcome.evidence,
         )
 

@@ -6,13 +6,21 @@ machines too, so what is read from plain values is checked.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dense.errors import InputError
-from dense.inspection.plain import read_entries, read_entry, read_number, read_sha256, read_words
+from dense.inspection.plain import (
+    read_entries,
+    read_entry,
+    read_number,
+    read_sha256,
+    read_words,
+)
 from dense.inspection.quality import Gates
 from dense.inspection.thresholds import Calibration
 from dense.inspection.view import View, read_size
@@ -207,6 +215,12 @@ class Product:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"the record of a product is broken: {error!r}") from error
+
+
+def fingerprint(product: Product) -> str:
+    """SHA-256 of everything that a product's decisions depend on."""
+    text = json.dumps(product.to_json(), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_name(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dense.errors import InputError
-from dense.inspection.plain import read_lists, read_number, read_numbers
+from dense.inspection.plain import read_list, read_lists, read_number, read_numbers
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Calibration:
         pixel_thresholds: By region: in a defective one, pixels above are the defect.
         refused: Good parts that the gates refused; they are not among the scores.
         defects: By region, scores of defective examples.
+        distances: Of the good parts, in the order of `scores`, as in `Decision.distance`; empty
+            where they are not known.
+        pictures: Names the set of good parts: `set_digest` of their pixels; empty if not known.
     """
 
     method: str
@@ -51,6 +54,8 @@ class Calibration:
     pixel_thresholds: Mapping[str, float]
     refused: int = 0
     defects: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    distances: tuple[float, ...] = ()
+    pictures: str = ""
 
     @property
     def parts(self) -> int:
@@ -69,6 +74,8 @@ class Calibration:
             "pixel_thresholds": dict(self.pixel_thresholds),
             "refused": self.refused,
             "defects": {name: list(values) for name, values in self.defects.items()},
+            "distances": list(self.distances),
+            "pictures": self.pictures,
         }
 
     @classmethod
@@ -87,4 +94,6 @@ class Calibration:
             read_numbers(content["pixel_thresholds"]),
             int(read_number(content["refused"])),
             read_lists(content["defects"]),
+            tuple(read_number(value) for value in read_list(content.get("distances", []))),
+            str(content.get("pictures", "")),
         )

@@ -110,6 +110,20 @@ class Traits:
         also = " and the picture as a whole is foreign" if far else ""
         return [Reason("foreign", f"not this product: {abnormal:.0%} of it is abnormal{also}")]
 
+    def distance(self, feature: Tensor) -> float:
+        """Cosine distance of a feature (D,) to the nearest of the support's, in [0, 2]."""
+        return max(0.0, 1 - float((self.features.double() @ feature.double()).max()))
+
+    def left_out_distances(self) -> list[float]:
+        """The same of each support picture to the others; none for a single one."""
+        count = len(self.features)
+        others = [[place for place in range(count) if place != left] for left in range(count)]
+        return [
+            max(0.0, 1 - float((self.features[rest].double() @ self.features[left].double()).max()))
+            for left, rest in enumerate(others)
+            if rest
+        ]
+
     @property
     def _differ(self) -> bool:
         """Whether any picture can be held out and the others still differ."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
@@ -22,44 +19,16 @@ from dense.inspection.calibration import (
     with_defects,
 )
 from dense.inspection.conformal import bound
-from dense.inspection.fitting import Fitting, pixel_digest
+from dense.inspection.fitting import Fitting, pixel_digest, set_digest
 from dense.inspection.judge import AT_ONCE, Judge
+from dense.inspection.order import Named, Order, Revision
 from dense.inspection.product import Product
 from dense.inspection.store.registry import Record, Registry
-from dense.inspection.team import Maker, Reading, Team, fit_members
+from dense.inspection.team import Reading, Team
 from dense.inspection.thresholds import Calibration
 from dense.inspection.traits import Traits
-from dense.inspection.view import View
-from dense.prompts import NO_WORDS, StateWords
 
-Array = NDArray[np.uint8]
-Named = tuple[str, Array]
-"""Name of a picture's file and its pixels (H, W, 3)."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a user says of a new product.
-
-    Attributes:
-        name: See `Product`.
-        words: What it is; the name, its underscores as spaces, if empty.
-        method: A few-shot name of `dense.methods.catalog`.
-        state_words: Words to look for and to ignore.
-        view: Where to look.
-        mm_per_pixel: Scale.
-        model: Name of the checkpoint.
-        pretrained: Tag or file, if the name is an architecture's.
-    """
-
-    name: str
-    words: str = ""
-    method: str = "words-memory"
-    state_words: StateWords = NO_WORDS
-    view: View = field(default_factory=View)
-    mm_per_pixel: float | None = None
-    model: str = "embedded"
-    pretrained: str | None = None
+__all__ = ["Named", "Order", "Revision", "Workshop"]
 
 
 class Workshop:
@@ -81,48 +50,75 @@ class Workshop:
         self.registry = registry
         self.fitting = Fitting(registry.blobs, device=device, backbones=backbones)
 
-    def create(self, order: Order, support: Sequence[Named]) -> Record:
+    def create(self, order: Order, support: Sequence[Named], *, version: int = 1) -> Record:
         """Make a product from good pictures; it has no threshold yet.
+
+        Args:
+            order: What it is.
+            support: The pictures.
+            version: Number of its first version.
 
         Raises:
             InputError: If the name is taken or no name, there is no picture, or the method
                 cannot use them.
         """
         self.registry.check_free(order.name)
-        if not support:
-            raise InputError("no support pictures: expected at least one good picture")
-        sizes = {image.shape[:2] for _, image in support}
-        if (order.view.size or order.mm_per_pixel) and len(sizes) > 1:
-            raise InputError(
-                f"regions and a scale need pictures of one size, got {sorted(sizes)}: crop them, "
-                "or leave regions and scale out"
-            )
-        if order.view.size not in (None, *sizes):
-            raise InputError(
-                f"the regions are for pictures of {order.view.size}, the support has {sizes}"
-            )
-        backbone = self.fitting.backbone(order.model, order.pretrained)
-        words = order.words or order.name.replace("_", " ")
-        maker = Maker(backbone, words, order.method, order.state_words)
-        images = [image for _, image in support]
-        team = Team(fit_members(maker, images, [range(len(images))], order.view), order.view)
-        traits = Traits.of(images, self.fitting.features(team, images), backbone)
-        product = Product(
-            name=order.name,
-            words=words,
-            method=order.method,
-            model=order.model,
-            pretrained=order.pretrained,
-            weights=backbone.fingerprint,
-            support=tuple(self.fitting.keep(name, image) for name, image in support),
-            traits=self.registry.blobs.put(traits.to_bytes()),
-            members=(self.fitting.member(team.members[0], range(len(images))),),
-            view=order.view,
-            gates=traits.gates(images),
-            state_words=order.state_words,
-            mm_per_pixel=order.mm_per_pixel,
-        )
-        return self.registry.create(product, f"created from {len(images)} pictures")
+        product = self.fitting.make(order, support)
+        note = f"created from {len(support)} pictures"
+        return self.registry.create(product, note, version=version)
+
+    def revise(
+        self,
+        name: str,
+        revision: Revision,
+        *,
+        good: Iterable[Named] | None = None,
+        defects: Iterable[Named] | None = None,
+        must_keep_threshold: bool = False,
+    ) -> Record:
+        """Make a product anew after a change of what was said of it or of its good pictures.
+
+        The threshold is set anew for the same alpha, on `good` or, without, by leave-one-out on
+        the support. A threshold that was set by hand stays. If neither is possible the new version
+        has none.
+
+        Args:
+            name: Of the product.
+            revision: What changes.
+            good: Good parts beside the support, see `calibrate`.
+            defects: Defective examples.
+            must_keep_threshold: Refuse rather than end without a threshold.
+
+        Raises:
+            InputError: If the pictures cannot be used, or the threshold cannot be set anew.
+        """
+        seen = self.registry.get(name)
+        known = seen.product.calibration
+        support = [(p.name, self.fitting.picture(p)) for p in revision.remaining(seen.product)]
+        order = revision.order or Order.of(seen.product)
+        product = self.fitting.make(order, [*support, *revision.add])
+        if known is not None:
+            try:
+                product = self._renewed(product, known, good)
+            except InputError:
+                if must_keep_threshold:
+                    raise
+        if defects is not None and product.calibration is not None:
+            readings = self._readings(self.fitting.team(product), defects)
+            product = replace(product, calibration=with_defects(product.calibration, readings))
+        return self.registry.save(seen, product, revision.note)
+
+    def _renewed(
+        self, product: Product, known: Calibration, good: Iterable[Named] | None
+    ) -> Product:
+        if known.alpha is None:
+            limit = max(known.thresholds.values())
+            return replace(product, calibration=by_hand(limit, product.view, None))
+        if good is not None:
+            product, calibration = self._split(product, known.alpha, good)
+        else:
+            product, calibration = self._folded(product, known.alpha, None)
+        return replace(product, calibration=calibration)
 
     def judge(self, name: str, version: int | None = None) -> Judge:
         """The judge of a product's version, by default the one in use.
@@ -208,20 +204,25 @@ class Workshop:
         traits = Traits.from_bytes(self.registry.blobs.get(product.traits), backbone)
         judge = Judge(product, 0, team, traits)
         support = {picture.pixels: picture.name for picture in product.support}
-        found, refused = Scores(), 0
+        found, refused, distances, digests = Scores(), 0, list[float](), list[str]()
         for parts in _some(_different(good, support)):
             outcomes = judge.readings([image for _, image in parts])
-            for reading in outcomes:
+            for (_, image), reading in zip(parts, outcomes, strict=True):
                 if reading is None:
                     refused += 1
                 else:
                     found.add(reading)
+                    distances.append(traits.distance(reading.feature))
+                    digests.append(pixel_digest(image))
         if not found.scores:
             raise InputError(
                 f"none of the {refused} good parts can be judged: the quality gates refuse them; "
                 "make the product from pictures like these"
             )
-        return product, make_calibration("split", alpha, found, refused=refused)
+        calibration = make_calibration("split", alpha, found, refused=refused)
+        return product, replace(
+            calibration, distances=tuple(distances), pictures=set_digest(digests)
+        )
 
     def _folded(
         self, product: Product, alpha: float, folds: int | None
@@ -230,11 +231,18 @@ class Workshop:
         parts = folds_of(len(product.support), folds)
         scored, regions = sum(len(fold) for fold in parts), len(product.view.names)
         bound(scored, alpha, fold=len(parts[0]), regions=regions)  # refuses before the work
-        maker = self.fitting.maker(product, self.fitting.same_backbone(product))
+        backbone = self.fitting.same_backbone(product)
+        maker = self.fitting.maker(product, backbone)
         images = [self.fitting.picture(picture) for picture in product.support]
         members, found = out_of_fold(maker, images, parts, product.view)
         method = "leave-one-out" if len(parts[0]) == 1 else "cross"
-        calibration = make_calibration(method, alpha, found, fold=len(parts[0]))
+        traits = Traits.from_bytes(self.registry.blobs.get(product.traits), backbone)
+        left_out = traits.left_out_distances()
+        calibration = replace(
+            make_calibration(method, alpha, found, fold=len(parts[0])),
+            distances=tuple(left_out[place] for fold in parts for place in fold),
+            pictures=set_digest(product.support[p].pixels for fold in parts for p in fold),
+        )
         if method == "leave-one-out" and product.method in NEVER_RAISED_BY_MORE:
             return self.fitting.whole(product), calibration
         groups = [[p for p in range(len(images)) if p not in fold] for fold in parts]

@@ -90,7 +90,7 @@ def build_phrases(
     main = set(classes)
     extras = sorted(set(extra))
     base = sorted({*main, *names, *words.EVERYDAY, *words.INDUSTRIAL})
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # nosec B311  # repeatable sampling
     secret = _secret_words(base + extras, held_out, rng)
     phrases = {*base, *extras, *captions, *_templated(base, main, extras, counts, rng)}
     phrases |= _inspection(counts, rng) | _drawn(base, extras, counts, rng)

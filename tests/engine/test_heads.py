@@ -12,7 +12,8 @@ from mmseg.structures import SegDataSample
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
-from dense.engine.decode_heads import KINDS, MaskTextHead, PatchFeatures, class_texts, make_head
+from dense.classifier import class_texts
+from dense.engine.decode_heads import KINDS, MaskTextHead, PatchFeatures, make_head
 from dense.engine.head_segmentor import (
     IGNORED,
     HeadSegmentor,

@@ -26,8 +26,12 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, durable: bool = False) -> str:
         """Keep a file, whole or not at all, and return its SHA-256.
+
+        Args:
+            data: Its content.
+            durable: Return when it would survive a power failure.
 
         Raises:
             InputError: If the place cannot be written.
@@ -37,7 +41,7 @@ class Blobs:
         if place.is_file() and place.stat().st_size == len(data):
             place.touch()
         else:
-            write_bytes(place, data)
+            write_bytes(place, data, durable=durable)
         return sha256
 
     def get(self, sha256: str) -> bytes:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from dense.errors import InputError, MissingDependencyError
+from dense.errors import InputError, MissingDependencyError, StoreError
 from dense.outputs import check_writable
 
-REVISION = "a001"
+REVISION = "a003"
 """The newest step in `migrations`."""
 PATIENCE = 15.0
 """Seconds to wait for another process that writes."""
@@ -107,7 +107,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise InputError(self._sentence(error)) from error
+            raise StoreError(self._sentence(error)) from error
 
     def _sentence(self, error: SQLAlchemyError) -> str:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -11,14 +11,17 @@ from pathlib import Path
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dense.errors import InputError, unknown_name
-from dense.inspection.product import Product, check_name
+from dense.errors import ConflictError, InputError, UnknownNameError, unknown_name
+from dense.inspection.ledger.rows import add as add_to_log
+from dense.inspection.product import Product, check_name, fingerprint
 from dense.inspection.store.blobs import YOUNG, Blobs
 from dense.inspection.store.database import PATIENCE, Database
 from dense.inspection.store.tables import products, versions
 
 HOME = "DENSE_HOME"
 DATABASE = "DENSE_DATABASE"
+FILE = "registry.sqlite"
+"""The folder's own database."""
 NOTE_LETTERS = 400
 
 
@@ -59,8 +62,15 @@ def default_home() -> Path:
     return Path(os.environ.get(HOME) or Path.home() / ".dense")
 
 
+def other_database(given: str | None) -> str | None:
+    """URL of a database that is not the folder's own: `given`, or ``DENSE_DATABASE``."""
+    return given or os.environ.get(DATABASE) or None
+
+
 class Registry:
-    """Products in a home folder: ``registry.sqlite``, ``blobs/`` and ``keys/``.
+    """Products in a home folder: ``registry.sqlite``, ``blobs/``, ``pictures/`` and ``keys/``.
+
+    ``blobs/`` holds what products need, ``pictures/`` what was judged, with the maps.
 
     Args:
         home: The folder; `default_home` if ``None``.
@@ -79,10 +89,10 @@ class Registry:
         patience: float = PATIENCE,
     ) -> None:
         self.home = default_home() if home is None else Path(home)
-        own = f"sqlite:///{(self.home / 'registry.sqlite').resolve()}"
-        url = database or os.environ.get(DATABASE) or own
+        url = other_database(database) or f"sqlite:///{(self.home / FILE).resolve()}"
         self.database = Database(url, patience=patience)
         self.blobs = Blobs(self.home / "blobs")
+        self.pictures = Blobs(self.home / "pictures")
 
     def create(
         self, product: Product, note: str, *, version: int = 1, made_at: str | None = None
@@ -104,6 +114,7 @@ class Registry:
                 added = insert(products).values(row).returning(products.c.id)
                 key = connection.execute(added).scalar_one()
                 self._add(connection, key, product, version, None, note, made_at)
+                _log(connection, "created", product, version, note)
         except InputError as error:
             if isinstance(error.__cause__, IntegrityError):
                 raise _taken(product.name) from error
@@ -133,10 +144,28 @@ class Registry:
             ).one_or_none()
             if found is None:
                 numbers = self._numbers(connection, row.id)
-                raise InputError(
+                raise UnknownNameError(
                     f"product {name!r} has no version {version}, but {', '.join(map(str, numbers))}"
                 )
             return _record(found, row.revision)
+
+    def stamp(self, name: str, version: int | None = None) -> tuple[int, str]:
+        """Number of a version, by default the one in use, and when it was made; nothing is read.
+
+        Raises:
+            InputError: If there is no such product.
+        """
+        with self.database.read() as connection:
+            row = self._row(connection, name)
+            number = row.head if version is None else version
+            made_at = connection.execute(
+                select(versions.c.made_at).where(
+                    versions.c.product_id == row.id, versions.c.number == number
+                )
+            ).scalar_one_or_none()
+            if made_at is None:
+                raise UnknownNameError(f"product {name!r} has no version {number}")
+            return number, str(made_at)
 
     def names(self) -> list[str]:
         """All products, sorted."""
@@ -169,6 +198,7 @@ class Registry:
             number = self._numbers(connection, row.id)[-1] + 1
             self._move(connection, seen, number)
             self._add(connection, row.id, product, number, seen.version, note)
+            _log(connection, "changed", product, number, note)
         return self.get(product.name)
 
     def undo(self, name: str) -> Record:
@@ -184,6 +214,8 @@ class Registry:
             )
         with self.database.write() as connection:
             self._move(connection, seen, seen.parent)
+            body = {"what": "undone", "version": seen.parent, "note": f"back from {seen.version}"}
+            add_to_log(connection, "product", name, body)
         return self.get(name)
 
     def delete(self, name: str) -> None:
@@ -196,6 +228,8 @@ class Registry:
             row = self._row(connection, name)
             connection.execute(delete(versions).where(versions.c.product_id == row.id))
             connection.execute(delete(products).where(products.c.id == row.id))
+            body = {"what": "deleted", "version": row.head, "note": ""}
+            add_to_log(connection, "product", name, body)
 
     def collect(self, *, young: float = YOUNG) -> int:
         """Remove files that no version of any product uses; returns the bytes freed."""
@@ -215,7 +249,7 @@ class Registry:
             if known:
                 raise unknown_name("product", name, known)
             check_name(name)
-            raise InputError(
+            raise UnknownNameError(
                 f"no product {name!r}, there is none yet: dense product create {name} --support DIR"
             )
         return row
@@ -232,7 +266,7 @@ class Registry:
             .values(head=head, revision=seen.revision + 1)
         )
         if changed.rowcount != 1:
-            raise InputError(
+            raise ConflictError(
                 f"product {seen.product.name!r} was changed by another process meanwhile: look at "
                 "it again (dense product show) and repeat; nothing was changed"
             )
@@ -258,8 +292,22 @@ class Registry:
         connection.execute(insert(versions).values(row))
 
 
-def _taken(name: str) -> InputError:
-    return InputError(
+def _log(connection: Connection, what: str, product: Product, version: int, note: str) -> None:
+    known = product.calibration
+    body = {
+        "what": what,
+        "version": version,
+        "note": note[:NOTE_LETTERS],
+        "sha256": fingerprint(product),
+        "weights": product.weights,
+        "thresholds": {} if known is None else known.thresholds,
+        "alpha": None if known is None else known.alpha,
+    }
+    add_to_log(connection, "product", product.name, body)
+
+
+def _taken(name: str) -> ConflictError:
+    return ConflictError(
         f"there is a product {name!r} already: choose another name, or delete that one first"
     )
 

@@ -81,8 +81,8 @@ def published_state(path: str | Path) -> tuple[dict[str, Tensor], int, int]:
         "visual_prompter.static_prompts.": "static_image.",
         "dynamic_text_prompt_generator.head.": "dynamic_text.",
         "dynamic_visual_prompt_generator.head.": "dynamic_image.",
-        "patch_token_layer.head.": "patches.layers.",
-        "cls_token_layer.head.0.": "image.",
+        "patch_token_layer.head.": "patches.layers.",  # nosec B105  # names of weights
+        "cls_token_layer.head.0.": "image.",  # nosec B105  # names of weights
     }
     text = "text_prompter.static_prompts."
     found: dict[str, Tensor] = {}

@@ -1,0 +1,142 @@
+"""Writing to the log, and the tables that are made from each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from dense.errors import InputError
+from dense.inspection.ledger.acting import who_acts
+from dense.inspection.ledger.chain import GENESIS, Entry, Head, clean, follow
+from dense.inspection.store.tables import decisions, feedback, log
+
+_LOCK = 0x64656E74
+"""Advisory lock of PostgreSQL under which the log grows; SQLite has one writer at a time anyway."""
+COLUMNS = tuple(column.name for column in log.columns)
+
+
+def add(
+    connection: Connection,
+    kind: str,
+    product: str,
+    body: Mapping[str, object],
+    actor: str | None = None,
+) -> Entry:
+    """Add an entry in the caller's transaction, which must be one that may write.
+
+    Args:
+        connection: Of `Database.write`.
+        kind: E.g. ``"decision"``.
+        product: Name, empty for none.
+        body: Plain values.
+        actor: Who did it; `who_acts` if ``None``.
+    """
+    hold(connection)
+    made_at = now()
+    entry = follow(head(connection), made_at, kind, product, actor or who_acts(), body)
+    connection.execute(insert(log).values(entry.to_row()))
+    derive(connection, entry)
+    return entry
+
+
+def hold(connection: Connection) -> None:
+    """Let no other process add to the log until the end of this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def head(connection: Connection) -> Head:
+    """The last entry."""
+    newest = select(log.c.seq, log.c.hash).order_by(log.c.seq.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
+
+
+def derive(connection: Connection, entry: Entry) -> None:
+    """Bring the tables that are made from the log up to an entry."""
+    if entry.kind == "decision":
+        connection.execute(insert(decisions).values(decision_row(entry)))
+    elif entry.kind == "feedback":
+        connection.execute(insert(feedback).values(feedback_row(entry)))
+    ended = ends(entry)
+    if ended is not None:
+        ending = update(feedback).where(feedback.c.seq == ended).values(ended_by=entry.seq)
+        connection.execute(ending)
+
+
+def forget_derived(connection: Connection) -> None:
+    """Empty the tables that are made from the log, to make them anew."""
+    connection.execute(delete(decisions))
+    connection.execute(delete(feedback))
+
+
+def decision_row(entry: Entry) -> dict[str, object]:
+    """The row of `decisions` for a decision."""
+    body = entry.content
+    decision: dict[str, object] = dict(body["decision"])  # type: ignore[call-overload]
+    reasons = [f"{why['code']} {why['text']}" for why in decision["reasons"]]  # type: ignore[attr-defined]
+    return {
+        "seq": entry.seq,
+        "id": decision["id"],
+        "product": entry.product,
+        "version": decision["version"],
+        "verdict": decision["verdict"],
+        "source": clean(str(decision["source"]), 500),
+        "content_sha256": decision["content_sha256"],
+        "judged_at": utc(str(decision["judged_at"])),
+        "score": decision["score"],
+        "threshold": decision["threshold"],
+        "distance": decision.get("distance"),
+        "reasons": clean("; ".join(reasons), 1000),
+        "picture": body.get("picture"),
+        "evidence": body.get("evidence"),
+    }
+
+
+def feedback_row(entry: Entry) -> dict[str, object]:
+    """The row of `feedback` for a feedback, before anything ends it."""
+    body = entry.content
+    return {
+        "seq": entry.seq,
+        "decision_seq": body["entry"],
+        "decision_id": body["decision"],
+        "product": entry.product,
+        "kind": body["feedback"],
+        "note": body["note"],
+        "use": body["use"],
+        "actor": entry.actor,
+        "made_at": entry.made_at,
+        "ended_by": None,
+    }
+
+
+def ends(entry: Entry) -> int | None:
+    """Number of the feedback entry that this one replaces or undoes."""
+    if entry.kind not in ("feedback", "feedback-undone"):
+        return None
+    ended = entry.content.get("ends")
+    return ended if isinstance(ended, int) else None
+
+
+def now() -> str:
+    """ISO 8601, UTC, in milliseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def utc(when: str) -> str:
+    """ISO 8601 in UTC and microseconds, so that times compare as text.
+
+    Raises:
+        InputError: If it is no time.
+    """
+    try:
+        parsed = datetime.fromisoformat(when.strip().replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InputError(
+            f"a time is given as 2026-01-31 or 2026-01-31T12:00:00+00:00, got {when[:80]!r}"
+        ) from error
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return parsed.astimezone(timezone.utc).isoformat(timespec="microseconds")

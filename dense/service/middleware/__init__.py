@@ -1,0 +1,1 @@
+"""What surrounds every request: its number in the log, its headers, its limits."""
