@@ -225,3 +225,53 @@ class DetectionResult:
         _check_equal("DetectionResult", "boxes and labels", len(self.boxes), len(self.labels))
         if self.masks is not None:
             _check_equal("DetectionResult", "boxes and masks", len(self.boxes), len(self.masks))
+
+
+@dataclass(frozen=True)
+class PanopticResult:
+    """A picture cut into segments.
+
+    Attributes:
+        segment_map: (H, W) int64 number of the segment of each pixel from 1, 0 for none.
+        labels: (S,) int64 class of each segment.
+        things: (S,) bool: countable ones, each segment an instance.
+        scores: (S,) float32; 1 for stuff.
+        class_names: K display names.
+    """
+
+    segment_map: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    things: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_rank("PanopticResult", "segment_map", self.segment_map, 2)
+        for name in ("things", "scores"):
+            count = len(getattr(self, name))
+            _check_equal("PanopticResult", f"labels and {name}", len(self.labels), count)
+
+
+@dataclass(frozen=True)
+class PanopticSegments:
+    """The true segments of a picture, or all that a measure needs of found ones.
+
+    Attributes:
+        segment_map: (H, W) int64 number of each pixel's segment from 1, 0 for none (void).
+        labels: (S,) int64 class of each segment.
+        crowd: (S,) bool: groups that count neither as found nor as missed; none if ``None``.
+    """
+
+    segment_map: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    crowd: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        top = int(self.segment_map.max(initial=0))
+        if self.segment_map.ndim != 2 or top > len(self.labels) or self.segment_map.min() < 0:
+            raise InputError(
+                f"a segment map (H, W) must hold 0 to {len(self.labels)}, one number a label, got "
+                f"shape {self.segment_map.shape} with {int(self.segment_map.min())} to {top}"
+            )
+        if self.crowd is not None and len(self.crowd) != len(self.labels):
+            raise InputError(f"{len(self.labels)} segments need as many crowd flags")

@@ -16,17 +16,15 @@ from dense.errors import InputError
 from dense.evaluation.detection import coco_rows
 from dense.images import write_image
 from dense.methods.catalog import find_method
-from dense.methods.detection.detector import (
-    CROPS,
-    TO_LOOK_AT,
-    DetectSettings,
-    OpenVocabDetector,
-)
+from dense.methods.detection.base import Detector
+from dense.methods.detection.detector import CROPS, TO_LOOK_AT, DetectSettings
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.segment_anything import SamProposals, load_generator
 from dense.methods.detection.vocabulary import object_classes
+from dense.methods.method import Method, needs_weights, refuse_weights
 from dense.outputs import check_writable, write_json, write_text
+from dense.prompts import ClassList
 from dense.refine.cutters import find_cutter
 from dense.refine.masks import refine_detections
 from dense.rle import encode_rle
@@ -45,7 +43,8 @@ def make_detector(
     proposals: int = 300,
     sam: str | Path | None = None,
     sam_kind: str = "vit_b",
-) -> OpenVocabDetector:
+    weights: str | Path | None = None,
+) -> Detector:
     """Build a detector for some words.
 
     Args:
@@ -54,18 +53,24 @@ def make_detector(
         background: See `object_classes`.
         method: A "detect" method of the catalogue.
         settings: See `DetectSettings`; `TO_LOOK_AT` if ``None``.
-        proposals: Most regions of a picture that are looked at.
+        proposals: Most regions of a picture that are looked at; trained methods have their own.
         sam: Checkpoint of segment-anything, whose automatic masks are then the proposals.
         sam_kind: Its kind.
+        weights: File of the learned parts, for trained methods.
 
     Raises:
         InputError: If the words or a name cannot be used.
     """
-    build = find_method(method, "detect").builder()
+    row = find_method(method, "detect")
     if settings is None:
         settings = replace(TO_LOOK_AT, crops=CROPS if method == "regions-crops" else 0)
     if proposals < 1:
         raise InputError(f"the number of proposals must be 1 or more, got {proposals}")
+    if row.trained:
+        return _trained(
+            row, backbone, object_classes(classes, background or []), settings, weights, sam
+        )
+    refuse_weights(method, weights)
     class_list = object_classes(classes, background)
     proposer: Proposer | None = None if method == "boxes" else PatchGrouping(limit=proposals)
     if sam is not None:
@@ -74,11 +79,28 @@ def make_detector(
         device = str(backbone.device)
         proposer = SamProposals(load_generator(sam, kind=sam_kind, device=device), limit=proposals)
     classifier = build_text_classifier(backbone, class_list)
-    return build(backbone, classifier, proposer=proposer, settings=settings)
+    return row.builder()(backbone, classifier, proposer=proposer, settings=settings)
+
+
+def _trained(
+    row: Method,
+    backbone: CLIPBackbone,
+    class_list: ClassList,
+    settings: DetectSettings,
+    weights: str | Path | None,
+    sam: str | Path | None,
+) -> Detector:
+    """A detector that has learned what is no object, and makes its own proposals."""
+    if sam is not None:
+        raise InputError(f"{row.name} makes its own proposals: leave segment-anything out")
+    if weights is None:
+        raise needs_weights(row.name)
+    classifier = build_text_classifier(backbone, class_list)
+    return row.builder()(backbone, classifier, settings=settings, weights=weights)
 
 
 def detect_images(
-    detector: OpenVocabDetector,
+    detector: Detector,
     paths: Sequence[Path],
     out: str | Path,
     *,
@@ -143,7 +165,7 @@ def detect_images(
 
 
 def detect_video(
-    detector: OpenVocabDetector,
+    detector: Detector,
     source: str | int | Path,
     out: str | Path,
     *,

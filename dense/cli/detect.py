@@ -49,6 +49,9 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--method", metavar="NAME", help="see `dense methods --task detect` (default: regions)"
     )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="learned parts, for trained methods"
+    )
     group.add_argument("--short-side", type=numbers.side, metavar="PX", help="input size")
     group.add_argument("--masks", action="store_true", help="masks, too")
     group.add_argument(
@@ -92,7 +95,7 @@ def _add_proposal_options(parser: argparse.ArgumentParser) -> None:
         type=numbers.count,
         default=300,
         metavar="N",
-        help="most regions (default: 300)",
+        help="most regions (default: 300; trained methods have their own)",
     )
     group.add_argument(
         "--sam", type=Path, metavar="FILE", help="segment-anything checkpoint for proposals"
@@ -131,6 +134,7 @@ def run(arguments: argparse.Namespace) -> None:
         proposals=arguments.proposals,
         sam=arguments.sam,
         sam_kind=arguments.sam_kind,
+        weights=arguments.weights,
     )
     report = apps.detect_images(
         detector,

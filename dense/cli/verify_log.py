@@ -26,6 +26,12 @@ def add_parser(commands: common.Subparsers) -> None:
     parser.add_argument(
         "--head", metavar="FILE|HASH", help="JSON of an earlier run, or a hash: must be in the log"
     )
+    parser.add_argument(
+        "--keep-head",
+        type=Path,
+        metavar="FILE",
+        help="the same, for timers: must be in the log, and is moved on if it is sound",
+    )
     parser.add_argument("--file", type=Path, metavar="FILE", help="verify an exported log instead")
     parser.add_argument(
         "--export", type=Path, metavar="FILE", help="write a sound log as JSON lines"
@@ -40,11 +46,15 @@ def verify(arguments: argparse.Namespace) -> int:
     """Run ``dense verify-log``; returns the exit code."""
     from dense.errors import InputError
     from dense.inspection.ledger import Ledger, export_lines, read_head, verify_file
-    from dense.outputs import check_file, write_parts
+    from dense.outputs import check_file, write_json, write_parts
 
     if arguments.export is not None:
         check_file(arguments.export, "--export")
-    head = None if arguments.head is None else read_head(arguments.head)
+    kept = arguments.keep_head
+    if kept is not None and arguments.head is not None:
+        raise InputError("--head and --keep-head both name a known head: give one")
+    given = str(kept) if kept is not None and kept.exists() else arguments.head
+    head = None if given is None else read_head(given)
     if arguments.file is not None:
         if arguments.export is not None or arguments.rebuild:
             raise InputError("--file is verified as it is: leave out --export and --rebuild")
@@ -62,5 +72,7 @@ def verify(arguments: argparse.Namespace) -> int:
         print(f"BROKEN at entry {result.broken_at}: {result.why}")
         print(f"{result.entries} entries before it are sound")
         return BROKEN
+    if kept is not None:
+        write_json(kept, result.to_json())
     print(f"sound: {result.entries} entries, head {result.head_hash}")
     return 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SINKS = """sinks, each as KIND:TARGET#option=value&option=value:
   jsonl:PATH                  one JSON object a line
   csv:PATH                    one row a picture
+  log:HOME                    the registry's own log, which the page of dense serve shows
   images:DIR                  pictures of what did not pass
   webhook:https://host/path   HTTP POST, signed with WEBHOOK_SECRET
   mqtt://host:port/topic      MQTT, confirmed by the broker; mqtts:// with TLS

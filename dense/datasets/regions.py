@@ -15,7 +15,7 @@ from dense.errors import InputError
 from dense.images import read_image
 from dense.regions import mask_boxes
 from dense.rle import decode_rle
-from dense.structures import Sample, Size
+from dense.structures import PanopticSegments, Sample, Size
 
 _FORM = "COCO's panoptic images, annotations with segments_info, and categories with isthing"
 
@@ -38,7 +38,7 @@ class PanopticFolder(Dataset[RegionTruth]):
 
     A PNG for each picture gives every pixel the id of its segment, red + 256 · green + 65,536 ·
     blue; the JSON says of which category each segment is, and which categories are things. Crowds
-    are left out. Categories in ascending order of id become class indices.
+    are left out of the samples. Categories in ascending order of id become class indices.
 
     Args:
         root: The folder.
@@ -93,14 +93,16 @@ class PanopticFolder(Dataset[RegionTruth]):
     def __getitem__(self, index: int) -> RegionTruth:
         picture, mask, segments = self.rows[index]
         image, path = read_image(self.images / picture), self.masks / mask
-        colours = read_image(path).astype(np.int64)
-        if colours.shape != image.shape:
+        ids = _read_ids(path)
+        if ids.shape != image.shape[:2]:
             raise InputError(
-                f"{path} is {colours.shape[:2]} (height, width), but its picture is "
-                f"{image.shape[:2]}"
+                f"{path} is {ids.shape} (height, width), but its picture is {image.shape[:2]}"
             )
-        ids = colours @ np.array([1, 256, 65536])
-        kept = [(number, label) for number, label in segments if (ids == number).any()]
+        kept = [
+            (number, label)
+            for number, label, crowd in segments
+            if not crowd and (ids == number).any()
+        ]
         masks = np.zeros((len(kept), *image.shape[:2]), bool)
         for place, (number, _) in enumerate(kept):
             masks[place] = ids == number
@@ -112,6 +114,19 @@ class PanopticFolder(Dataset[RegionTruth]):
             box_labels=labels,
             masks=masks,
             things=np.array([self.things[label] for label in labels], bool),
+        )
+
+    def truth(self, index: int) -> PanopticSegments:
+        """All segments of a picture, crowds too; pixels of none that is listed are void."""
+        _, mask, segments = self.rows[index]
+        ids = _read_ids(self.masks / mask)
+        numbers = np.zeros(ids.shape, np.int64)
+        for place, (number, _, _) in enumerate(segments, 1):
+            numbers[ids == number] = place
+        return PanopticSegments(
+            numbers,
+            np.array([label for _, label, _ in segments], np.int64),
+            np.array([crowd for _, _, crowd in segments], bool),
         )
 
 
@@ -149,11 +164,15 @@ def _filled(points: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:
     return mask
 
 
-def _segments(row: Mapping[str, object], index: Mapping[int, int]) -> list[tuple[int, int]]:
-    """(segment id, class index) of what is no crowd."""
+def _read_ids(path: Path) -> NDArray[np.int64]:
+    """Segment ids (H, W) of a panoptic mask."""
+    return read_image(path).astype(np.int64) @ np.array([1, 256, 65536])
+
+
+def _segments(row: Mapping[str, object], index: Mapping[int, int]) -> list[tuple[int, int, bool]]:
+    """(segment id, class index, whether it is a crowd)."""
     segments: Sequence[Mapping[str, int]] = row["segments_info"]  # type: ignore[assignment]
     return [
-        (int(part["id"]), index[int(part["category_id"])])
+        (int(part["id"]), index[int(part["category_id"])], bool(part.get("iscrowd", 0)))
         for part in segments
-        if not part.get("iscrowd", 0)
     ]

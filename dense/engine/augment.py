@@ -92,3 +92,24 @@ def train_augment(
             A.ColorJitter(0.2, 0.2, 0.2, 0.05, p=colour),
         ]
     )
+
+
+def detection_augment(
+    side: int, *, scale: tuple[float, float] = (0.1, 2.0), flip: float = 0.5
+) -> Augment:
+    """Large-scale jitter (Ghiasi et al., CVPR 2021): other sizes, the shape of things kept.
+
+    Args:
+        side: Of the square result in pixels; what the picture does not fill is black.
+        scale: Long side of the picture in squares; what does not fit is cut off anywhere.
+        flip: Probability of mirroring left and right.
+    """
+    return Augment(
+        [
+            A.LongestMaxSize(max_size=side),
+            A.RandomScale(scale_limit=(scale[0] - 1, scale[1] - 1), p=1.0),
+            A.PadIfNeeded(side, side, position="top_left", border_mode=0),
+            A.RandomCrop(side, side),
+            A.HorizontalFlip(p=flip),
+        ]
+    )

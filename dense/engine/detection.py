@@ -16,23 +16,28 @@ from dense.engine.model import Prediction
 from dense.errors import InputError
 from dense.evaluation.detection import Row, average_precision, coco_rows
 from dense.methods.catalog import find_method
-from dense.methods.detection.detector import DetectSettings, OpenVocabDetector
+from dense.methods.detection.base import Detector
+from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.vocabulary import object_classes
+from dense.methods.method import refuse_weights
 from dense.structures import DetectionResult
 
 
-def detection_classes(dataset: DetectionFolder, *, split: str | None = None) -> list[str]:
+def detection_classes(
+    dataset: DetectionFolder, *, split: str | None = None, novel: bool = True
+) -> list[str]:
     """Class names of a data set in order; of the novel and base classes alone with a split.
 
     Args:
         dataset: Pictures with boxes.
         split: ``"coco"`` or ``"lvis"``, see `dense.datasets.open_vocabulary`.
+        novel: With the split's novel classes; training leaves them out.
     """
     if split is None:
         return list(dataset.names)
     parts = find_split(dataset.annotations, split)
-    kept = {*parts.novel, *parts.base}
+    kept = {*parts.base, *(parts.novel if novel else ())}
     ids = category_ids(dataset.annotations)
     return [name for name, number in zip(dataset.names, ids, strict=True) if number in kept]
 
@@ -48,8 +53,9 @@ def detector(
     proposer: Proposer | None = None,
     settings: DetectSettings | None = None,
     cache_dir: str | None = None,
-) -> OpenVocabDetector:
-    """An `OpenVocabDetector` on a data set's classes.
+    weights: str | None = None,
+) -> Detector:
+    """A detector on a data set's classes.
 
     Args:
         backbone: The CLIP.
@@ -62,16 +68,22 @@ def detector(
         proposer: In place of the method's.
         settings: In place of the method's.
         cache_dir: Where text weights are kept.
+        weights: File of the learned parts, for trained methods, which have also learned what is no
+            object: their default is no background words.
     """
+    row = find_method(method, "detect")
+    if not row.trained:
+        refuse_weights(method, weights)
+    elif background is None:
+        background = ()
     called = dict(words or {})
     names = [called.get(name, name.replace("_", " ")) for name in classes]
     classifier = build_text_classifier(
         backbone, object_classes(names, background), templates=templates, cache_dir=cache_dir
     )
-    build = find_method(method, "detect").builder()
-    return cast(
-        OpenVocabDetector, build(backbone, classifier, proposer=proposer, settings=settings)
-    )
+    own = {"weights": weights} if row.trained else {}
+    made = row.builder()(backbone, classifier, proposer=proposer, settings=settings, **own)
+    return cast(Detector, made)
 
 
 class DetectionMetric(ExactMetric):

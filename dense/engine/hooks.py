@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dense.engine.model import Fittable, Method, Prediction
 from dense.errors import InputError
 from dense.images import write_image
-from dense.structures import AnomalyResult, Sample, SegmentationResult
+from dense.methods.detection.panoptic import as_detections
+from dense.structures import AnomalyResult, PanopticResult, Sample, SegmentationResult
 
 
 class SupportSource(Protocol):
@@ -120,6 +121,8 @@ class DrawResultsHook(Hook):
         sample, result = prediction.sample, prediction.result
         if isinstance(result, SegmentationResult):
             return draw_segmentation(sample.image, result)
+        if isinstance(result, PanopticResult):
+            result = as_detections(result)
         if not isinstance(result, AnomalyResult):
             return draw_detections(sample.image, result)
         low, high = self.scale or (float(result.anomaly_map.min()), float(result.anomaly_map.max()))

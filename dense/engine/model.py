@@ -10,9 +10,15 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from dense.errors import InputError
-from dense.structures import AnomalyResult, DetectionResult, Sample, SegmentationResult
+from dense.structures import (
+    AnomalyResult,
+    DetectionResult,
+    PanopticResult,
+    Sample,
+    SegmentationResult,
+)
 
-Result: TypeAlias = SegmentationResult | AnomalyResult | DetectionResult
+Result: TypeAlias = SegmentationResult | AnomalyResult | DetectionResult | PanopticResult
 Mode: TypeAlias = Literal["loss", "predict", "tensor"]
 
 

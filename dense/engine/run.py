@@ -138,13 +138,16 @@ def train_config(
 def split_metrics(metrics: Mapping[str, float]) -> Report:
     """Sort flat metrics into `overall`, and `per_class` or `per_category` by name."""
     overall = {key: value for key, value in metrics.items() if "/" not in key}
-    overall |= {k: v for k, v in metrics.items() if k.startswith("mmseg/")}
+    overall |= {k: v for k, v in metrics.items() if k.startswith(("mmseg/", "mmdet/"))}
     parts: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
         metric, mark, name = key.partition("/")
-        if mark and metric != "mmseg":
+        if mark and metric not in ("mmseg", "mmdet"):
             parts.setdefault(name, {})[metric] = value
-    return {"overall": overall, "per_class" if "miou" in overall else "per_category": parts}
+    return {
+        "overall": overall,
+        "per_class" if {"miou", "pq"} & set(overall) else "per_category": parts,
+    }
 
 
 def finish() -> bool:

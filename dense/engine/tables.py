@@ -11,7 +11,7 @@ from rich.table import Table
 from dense.engine.run import Report
 
 COLUMNS = {
-    "per_class": ("iou", "acc"),
+    "per_class": ("iou", "acc", "pq", "sq", "rq"),
     "per_category": ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro"),
 }
 MEANS = {"iou": "miou", "acc": "macc"}
@@ -29,7 +29,8 @@ def result_table(report: Report) -> Table:
     part = "per_class" if "per_class" in report else "per_category"
     rows = cast(Mapping[str, Mapping[str, float]], report[part])
     overall = cast(Mapping[str, float], report["overall"])
-    columns = COLUMNS[part] if rows else tuple(overall)
+    known = {column for scores in rows.values() for column in scores}
+    columns = tuple(c for c in COLUMNS[part] if c in known) if rows else tuple(overall)
     table = Table(show_edge=False, header_style="bold", pad_edge=False)
     table.add_column("class" if part == "per_class" else "category", overflow="fold")
     for column in columns:

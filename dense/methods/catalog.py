@@ -6,10 +6,10 @@ used, so listing stays free of heavy imports. Inspection methods are built by
 rejection methods by ``function(backbone, classes, *, accept, threshold, weights)`` → `Rejector`,
 segmentation methods by ``function(backbone, classifier, *, protocol, batch_size, **settings)`` →
 `OpenVocabSegmentor`, where `settings` are the method's own (see `dense.methods.segmentation.base`),
-detection methods by ``function(backbone, classifier, *, proposer, settings)`` →
-`OpenVocabDetector`, lookers by ``function(backbone, *, weights, **settings)`` → `Looker` (see
-`dense.methods.looking.base`), explaining methods by ``function(**settings)`` →
-`dense.explain.Explainer`.
+detection methods by ``function(backbone, classifier, *, proposer, settings)``, trained ones with
+`weights`, → `dense.methods.detection.base.Detector`, lookers by
+``function(backbone, *, weights, **settings)`` → `Looker` (see `dense.methods.looking.base`),
+explaining methods by ``function(**settings)`` → `dense.explain.Explainer`.
 """
 
 from __future__ import annotations

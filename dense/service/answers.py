@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from dense.service.errors import BusyError, HTTPError, TooManyError, Unauthorize
 
 _LETTERS = 600
 _LOOKOUT = "/2020-11-20/"
+_KEPT = ("www-", "retry-", "allow")
 _TYPES = {
     401: "AccessDeniedException",
     403: "AccessDeniedException",
@@ -65,8 +67,10 @@ def add_handlers(app: FastAPI) -> None:
 
 def _typed(request: Request, answer: JSONResponse) -> JSONResponse:
     if request.url.path.startswith(_LOOKOUT):
-        kind = _TYPES.get(answer.status_code, "ValidationException")
-        answer.headers["x-amzn-ErrorType"] = kind
+        kept = {name: text for name, text in answer.headers.items() if name.startswith(_KEPT)}
+        kept["x-amzn-ErrorType"] = _TYPES.get(answer.status_code, "ValidationException")
+        content = json.loads(bytes(answer.body))
+        return JSONResponse({**content, "message": content["error"]}, answer.status_code, kept)
     return answer
 
 

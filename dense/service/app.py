@@ -64,7 +64,7 @@ def create_app(settings: Settings, core: Core | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        made = core or await anyio.to_thread.run_sync(Core, settings)
+        made = core if core is not None else await anyio.to_thread.run_sync(Core, settings)
         app.state.core = made
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         await anyio.to_thread.run_sync(made.start)

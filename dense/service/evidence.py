@@ -82,7 +82,8 @@ def decode_evidence(data: bytes) -> Kept:
 
 def draw_heat(levels: Levels, size: tuple[int, int]) -> bytes:
     """Heat colours as an RGBA PNG of a size (H, W), to be laid over the picture."""
-    whole = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_LINEAR)
+    resized = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_LINEAR)
+    whole = np.asarray(resized, np.uint8)
     share = np.minimum(whole.astype(np.float32) * (1.6 / 255), 1.0) * (OPACITY * 255)
     colours = heat_colours(whole)[..., ::-1]
     return _png(np.dstack([colours, share.round().astype(np.uint8)]))

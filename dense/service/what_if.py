@@ -9,6 +9,7 @@ import numpy as np
 
 from dense.inspection.calibration import escape, guarantee
 from dense.inspection.ledger import Ledger
+from dense.inspection.plain import read_entries, read_number
 from dense.inspection.product import Product
 from dense.inspection.store.registry import Record, Registry
 
@@ -58,8 +59,9 @@ def recent_scores(registry: Registry, ledger: Ledger, record: Record) -> list[fl
     for logged in ledger.decisions(product=record.product.name, limit=RECENT):
         decision = logged.decision
         if decision["version"] in same and decision["score"] is not None:
-            regions = [float(region["score"]) for region in decision["regions"]]
-            found.append(max(regions, default=float(decision["score"])))
+            regions = read_entries(decision["regions"])
+            scores = [read_number(region["score"]) for region in regions]
+            found.append(max(scores, default=read_number(decision["score"])))
     return found
 
 

@@ -33,6 +33,10 @@ def test_sound_then_broken(dense: Run, home: Path, tmp_path: Path) -> None:
     assert dense(*where, "--head", known).code == 0
     assert dense("verify-log", "--file", lines, "--head", head).code == 0
 
+    kept = tmp_path / "kept.json"
+    assert dense(*where, "--keep-head", kept).code == dense(*where, "--keep-head", kept).code == 0
+    assert json.loads(kept.read_text())["entries"] == 5
+
     text = lines.read_text()
     lines.write_text(text.replace("local:", "remote:", 3))
     broken = dense("verify-log", "--file", lines, "--json", tmp_path / "found.json")
@@ -50,6 +54,8 @@ def test_sound_then_broken(dense: Run, home: Path, tmp_path: Path) -> None:
     assert cut.code == 1 and "BROKEN at entry 4: the log ends with entry 3" in cut.out
     assert "3 entries before it are sound" in cut.out
     assert not (tmp_path / "none.jsonl").exists()
+    assert dense(*where, "--keep-head", kept).code == 1
+    assert json.loads(kept.read_text())["entries"] == 5  # a broken log does not move it
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,7 @@ def test_sound_then_broken(dense: Run, home: Path, tmp_path: Path) -> None:
         (("--home", "nowhere"), "no registry in nowhere: give its folder with --home"),
         (("--file", "log.jsonl"), "cannot read log.jsonl: No such file"),
         (("--file", "log.jsonl", "--rebuild"), "leave out --export and --rebuild"),
+        (("--head", "a", "--keep-head", "b"), "both name a known head"),
         (("--head", "head.json"), "a head is a hash of 64 hexadecimal letters"),
     ],
 )

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from dense.errors import InputError
+from dense.inspection.ledger import Ledger
 from dense.inspection.secrets import Secrets
 from dense.inspection.sinks import DeliveryError, Message, open_sink
 from dense.inspection.sinks.lines import COLUMNS
+from dense.inspection.store.registry import Registry
 from tests.inspection.line import body, message
+from tests.inspection.test_ledger import decision
 
 NONE = Secrets(environment={})
 
@@ -192,3 +195,31 @@ def test_logins_of_another_name_and_only_over_tls():
     token = Secrets(environment={"DENSE_WEBHOOK_TOKEN": "t"})
     with pytest.raises(InputError, match="a token is sent over https only"):
         open_sink("webhook:http://host/", token)
+
+
+def test_the_log_has_every_decision_once(tmp_path):
+    registry = Registry(tmp_path / "home")
+    judged = [decision(1), decision(2, "reject")]
+    messages = [
+        Message(
+            n, one.id, "nut", json.dumps({"sequence": n, **one.to_json()}), {"picture.png": b"x"}
+        )
+        for n, one in enumerate(judged)
+    ]
+    sink = open_sink(f"log:{tmp_path / 'home'}#pictures=yes", NONE)
+    sink.deliver(messages[:1])
+    sink.close()
+    sink.deliver(messages)
+    sink.close()
+    ledger = Ledger(registry.database)
+    assert [one.decision for one in ledger.decisions()] == [two.to_json() for two in judged[::-1]]
+    assert [entry.actor for entry in ledger.entries()] == ["watch", "watch"]
+    (picture,) = set(registry.pictures)
+    assert ledger.decision(judged[0].id).picture == picture
+    assert registry.pictures.get(picture) == b"x" and ledger.verify().ok
+
+
+def test_a_log_that_cannot_be_written_waits(tmp_path):
+    (tmp_path / "home").write_bytes(b"a file")
+    with pytest.raises(DeliveryError, match="cannot write into"):
+        open_sink(f"log:{tmp_path / 'home'}", NONE).deliver([message(1)])

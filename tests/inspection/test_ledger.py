@@ -107,7 +107,8 @@ def test_hashes_by_hand(ledger: Ledger) -> None:
 def test_a_decision_is_logged_once(ledger: Ledger) -> None:
     one, two = decision(1), decision(2, "reject")
     first = ledger.record(one, actor="line", picture="a" * 64)
-    both = ledger.record_many([(one, None, None), (two, None, "b" * 64)])
+    both = ledger.record_many([(one, None, None), (two, None, "b" * 64), (two, None, None)])
+    assert both.pop() == both[1]
     assert both[0] == first
     assert [entry.seq for entry in ledger.entries()] == [1, 2]
     logged = ledger.decision(one.id)

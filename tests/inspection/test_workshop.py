@@ -106,6 +106,14 @@ def test_undo_restores_decisions(shop: Workshop) -> None:
     assert [told(one) for one in decide(shop.judge("nut"), part(50), scratched(51))] == before
 
 
+def test_scores_stay_beside_a_threshold_by_hand(shop: Workshop) -> None:
+    measured = shop.registry.get("nut").product.calibration
+    made = shop.calibrate("nut", threshold=1.5).product.calibration
+    assert measured is not None and made is not None
+    assert made.scores == measured.scores and made.alpha is None
+    assert made.thresholds == made.pixel_thresholds == {"": 1.5}
+
+
 def test_another_alpha_needs_no_pictures(shop: Workshop) -> None:
     strict = shop.registry.get("nut").product.calibration
     loose = shop.calibrate("nut", alpha=0.5).product.calibration

@@ -10,7 +10,10 @@ pytest.importorskip("fastapi", reason="the extra 'service' is not installed")
 pytest.importorskip("multipart", reason="the extra 'service' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'service' is not installed")
 
+from tests.inspection.conftest import registry, server
 from tests.service.made import Service, running
+
+__all__ = ["registry", "server", "service"]
 
 
 @pytest.fixture(scope="module")

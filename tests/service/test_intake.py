@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from dense.service.errors import BusyError, ConflictError
 from dense.service.intake import Arrival, Intake, Pulse
 
 ARRIVAL = Arrival("nut", 3, "part-1", b"picture", ".png", "line (1)")
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path)
 
 
 @pytest.fixture

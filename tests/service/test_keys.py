@@ -18,8 +18,8 @@ from dense.service.keys import KeyStore, Right, Role, csrf_token
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> KeyStore:
-    return KeyStore(Registry(tmp_path).database)
+def store(registry: Registry) -> KeyStore:
+    return KeyStore(registry.database)
 
 
 def test_a_key_says_who_it_is_and_nothing_near_it_does(store: KeyStore) -> None:
@@ -30,7 +30,8 @@ def test_a_key_says_who_it_is_and_nothing_near_it_does(store: KeyStore) -> None:
         assert store.check(wrong) is None
 
 
-def test_the_database_has_no_secret(store: KeyStore, tmp_path: Path) -> None:
+def test_the_database_has_no_secret(tmp_path: Path) -> None:
+    store = KeyStore(Registry(tmp_path).database)
     text, who = store.add("anna", Role.operator)
     cookie = store.open_session(who)
     store.database.close()

@@ -76,6 +76,7 @@ def test_from_an_empty_project_to_a_detection(lookout: Service) -> None:
         url, content=png(image), headers={**lookout.head("operator"), **head}
     )
     assert answer.status_code == 409 and answer.headers["x-amzn-errortype"] == "ConflictException"
+    assert "not hosted" in answer.json()["message"] == answer.json()["error"]
     call(lookout, "POST", f"/seal/models/{version}/start", 202, json={"MinInferenceUnits": 1})
     shown = call(lookout, "GET", f"/seal/models/{version}")["ModelDescription"]
     assert shown["Status"] == "HOSTED" and shown["Description"] == "first"

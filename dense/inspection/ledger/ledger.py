@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -22,7 +22,7 @@ from dense.inspection.ledger.logged import (
     read_feedback,
     read_logged,
 )
-from dense.inspection.ledger.rows import add, derive, forget_derived, head, hold
+from dense.inspection.ledger.rows import add, add_many, derive, forget_derived, head, hold
 from dense.inspection.ledger.verify import Verification, pages, verify_log
 from dense.inspection.store.database import Database
 from dense.inspection.store.tables import decisions, feedback, log
@@ -42,6 +42,8 @@ _NOTE = 2000
 
 Judged = tuple[Decision, str | None, str | None]
 """A decision and the SHA-256 of the files with its picture and its maps."""
+Told = tuple[Mapping[str, object], str | None, str | None]
+"""The same with `Decision.to_json`."""
 
 
 class Ledger:
@@ -77,19 +79,22 @@ class Ledger:
 
     def record_many(self, judged: Iterable[Judged], *, actor: str | None = None) -> list[Entry]:
         """Log decisions in one transaction, each once, see `record`."""
+        told = [(decision.to_json(), picture, evidence) for decision, picture, evidence in judged]
+        return self.record_plain(told, actor=actor)
+
+    def record_plain(self, told: Sequence[Told], *, actor: str | None = None) -> list[Entry]:
+        """The same for decisions as plain values, see `Decision.to_json`."""
         with self.database.write() as connection:
             hold(connection)
-            return [
-                self._entry_of(connection, decision.id)
-                or add(
-                    connection,
-                    "decision",
-                    decision.product,
-                    {"decision": decision.to_json(), "picture": picture, "evidence": evidence},
-                    actor,
-                )
-                for decision, picture, evidence in judged
-            ]
+            known = self._known(connection, [str(plain["id"]) for plain, _, _ in told])
+            new: dict[str, tuple[str, dict[str, object]]] = {}
+            for plain, picture, evidence in told:
+                key, body = str(plain["id"]), {"picture": picture, "evidence": evidence}
+                if key not in known:
+                    new.setdefault(key, (str(plain["product"]), {"decision": plain, **body}))
+            added = add_many(connection, "decision", list(new.values()), actor)
+            known |= dict(zip(new, added, strict=True))
+            return [known[str(plain["id"])] for plain, _, _ in told]
 
     def append(
         self, kind: str, product: str, body: Mapping[str, object], actor: str | None = None
@@ -270,8 +275,7 @@ class Ledger:
             forget_derived(connection)
             last = 0
             for page in pages(connection):
-                for entry in page:
-                    derive(connection, entry)
+                derive(connection, page)
                 last = page[-1].seq
             return last
 
@@ -282,10 +286,11 @@ class Ledger:
             raise UnknownNameError(f"no decision {clean(decision_id, 80)!r} in the log")
         return read_logged(row)
 
-    def _entry_of(self, connection: Connection, decision_id: str) -> Entry | None:
-        seq = select(decisions.c.seq).where(decisions.c.id == decision_id)
-        found = connection.execute(seq).scalar()
-        return None if found is None else self._at(connection, found)
+    def _known(self, connection: Connection, ids: list[str]) -> dict[str, Entry]:
+        """Entries of those of these decisions that are logged already."""
+        joined = select(*log.columns, decisions.c.id).join(decisions, decisions.c.seq == log.c.seq)
+        rows = connection.execute(joined.where(decisions.c.id.in_(ids)))
+        return {row.id: read_entry_row(row) for row in rows}
 
     def _at(self, connection: Connection, seq: int) -> Entry:
         return read_entry_row(connection.execute(select(log).where(log.c.seq == seq)).one())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, delete, insert, select, text, update
@@ -33,12 +33,26 @@ def add(
         body: Plain values.
         actor: Who did it; `who_acts` if ``None``.
     """
+    return add_many(connection, kind, [(product, body)], actor)[0]
+
+
+def add_many(
+    connection: Connection,
+    kind: str,
+    told: Sequence[tuple[str, Mapping[str, object]]],
+    actor: str | None = None,
+) -> list[Entry]:
+    """Add entries of one kind, each a product's name and a body, see `add`."""
     hold(connection)
-    made_at = now()
-    entry = follow(head(connection), made_at, kind, product, actor or who_acts(), body)
-    connection.execute(insert(log).values(entry.to_row()))
-    derive(connection, entry)
-    return entry
+    last, made_at, entries = head(connection), now(), []
+    for product, body in told:
+        entry = follow(last, made_at, kind, product, actor or who_acts(), body)
+        entries.append(entry)
+        last = Head(entry.seq, entry.hash)
+    if entries:
+        connection.execute(insert(log), [entry.to_row() for entry in entries])
+        derive(connection, entries)
+    return entries
 
 
 def hold(connection: Connection) -> None:
@@ -54,16 +68,18 @@ def head(connection: Connection) -> Head:
     return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
 
 
-def derive(connection: Connection, entry: Entry) -> None:
-    """Bring the tables that are made from the log up to an entry."""
-    if entry.kind == "decision":
-        connection.execute(insert(decisions).values(decision_row(entry)))
-    elif entry.kind == "feedback":
-        connection.execute(insert(feedback).values(feedback_row(entry)))
-    ended = ends(entry)
-    if ended is not None:
-        ending = update(feedback).where(feedback.c.seq == ended).values(ended_by=entry.seq)
-        connection.execute(ending)
+def derive(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Bring the tables that are made from the log up to entries."""
+    judged = [decision_row(entry) for entry in entries if entry.kind == "decision"]
+    if judged:
+        connection.execute(insert(decisions), judged)
+    for entry in entries:
+        if entry.kind == "feedback":
+            connection.execute(insert(feedback).values(feedback_row(entry)))
+        ended = ends(entry)
+        if ended is not None:
+            ending = update(feedback).where(feedback.c.seq == ended).values(ended_by=entry.seq)
+            connection.execute(ending)
 
 
 def forget_derived(connection: Connection) -> None:

@@ -17,6 +17,7 @@ from dense.inspection.sinks.base import VERDICTS, Sink
 SINKS = {
     "jsonl": ("lines", "jsonl:PATH", "one JSON object a line"),
     "csv": ("lines", "csv:PATH", "one row a picture"),
+    "log": ("log", "log:HOME", "the log of the registry in HOME, as `dense serve` does"),
     "images": ("images", "images:DIR", "pictures of rejects, with heat and outlines"),
     "webhook": ("webhook", "webhook:https://host/path", "HTTP POST, signed"),
     "mqtt": ("mqtt", "mqtt://host:port/topic", "MQTT, confirmed by the broker"),

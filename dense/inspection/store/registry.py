@@ -22,6 +22,8 @@ HOME = "DENSE_HOME"
 DATABASE = "DENSE_DATABASE"
 FILE = "registry.sqlite"
 """The folder's own database."""
+PICTURES = "pictures"
+"""The folder of what was judged."""
 NOTE_LETTERS = 400
 
 
@@ -67,6 +69,11 @@ def other_database(given: str | None) -> str | None:
     return given or os.environ.get(DATABASE) or None
 
 
+def database_url(home: Path, given: str | None = None) -> str:
+    """URL of the database of the registry in `home`, see `other_database`."""
+    return other_database(given) or f"sqlite:///{(home / FILE).resolve()}"
+
+
 class Registry:
     """Products in a home folder: ``registry.sqlite``, ``blobs/``, ``pictures/`` and ``keys/``.
 
@@ -89,10 +96,9 @@ class Registry:
         patience: float = PATIENCE,
     ) -> None:
         self.home = default_home() if home is None else Path(home)
-        url = other_database(database) or f"sqlite:///{(self.home / FILE).resolve()}"
-        self.database = Database(url, patience=patience)
+        self.database = Database(database_url(self.home, database), patience=patience)
         self.blobs = Blobs(self.home / "blobs")
-        self.pictures = Blobs(self.home / "pictures")
+        self.pictures = Blobs(self.home / PICTURES)
 
     def create(
         self, product: Product, note: str, *, version: int = 1, made_at: str | None = None

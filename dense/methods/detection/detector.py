@@ -17,7 +17,7 @@ from dense.errors import InputError
 from dense.heads.pixel import class_probabilities
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.proposals import OwnBoxes, Proposals, Proposer
-from dense.methods.detection.regions import full_mask, see_crops
+from dense.methods.detection.regions import box_masks, see_crops
 from dense.methods.detection.scoring import candidates, class_nms, fuse
 from dense.regions import pool_boxes, pool_masks, to_patches
 from dense.structures import DetectionResult, Sample, TextClassifier
@@ -25,8 +25,6 @@ from dense.structures import DetectionResult, Sample, TextClassifier
 LONGEST_RATIO = 4
 CROPS = 100
 """Regions that the method ``regions-crops`` also sees as crops."""
-MASK_BYTES = 512 << 20
-"""Most bytes of full-size masks of one picture; the weakest detections get none beyond."""
 
 
 @dataclass(frozen=True)
@@ -210,12 +208,8 @@ class OpenVocabDetector:
     ) -> DetectionResult:
         masks = None
         if self.settings.masks:
-            height, width = sample.image_size
-            room = max(1, MASK_BYTES // (height * width))
-            place = place[:room]
-            masks = np.zeros((len(place), height, width), bool)
-            for row, number in enumerate(place.tolist()):
-                masks[row] = full_mask(proposals, number, patches, sample.image_size)
+            masks = box_masks(proposals, place.tolist(), patches, sample.image_size)
+            place = place[: len(masks)]
         count = len(place)
         return DetectionResult(
             proposals.boxes[place].numpy().astype(np.float32),

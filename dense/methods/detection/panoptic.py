@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from dense.errors import InputError
-from dense.structures import DetectionResult, SegmentationResult
-
-
-@dataclass(frozen=True)
-class PanopticResult:
-    """A picture cut into segments.
-
-    Attributes:
-        segment_map: (H, W) int64 number of the segment of each pixel from 1, 0 for none.
-        labels: (S,) int64 class of each segment.
-        things: (S,) bool: countable ones, each segment an instance.
-        scores: (S,) float32; 1 for stuff.
-        class_names: K display names.
-    """
-
-    segment_map: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    things: NDArray[np.bool_]
-    scores: NDArray[np.float32]
-    class_names: tuple[str, ...]
+from dense.regions import mask_boxes
+from dense.structures import DetectionResult, PanopticResult, SegmentationResult
 
 
 def merge_panoptic(
@@ -87,4 +66,13 @@ def merge_panoptic(
         np.arange(len(labels)) < things,
         np.array(scores, np.float32),
         stuff.class_names,
+    )
+
+
+def as_detections(result: PanopticResult) -> DetectionResult:
+    """The segments as objects with masks: what can be drawn."""
+    numbers = np.arange(1, len(result.labels) + 1)
+    masks = result.segment_map == numbers[:, None, None]
+    return DetectionResult(
+        mask_boxes(masks), result.scores, result.labels, result.class_names, masks
     )

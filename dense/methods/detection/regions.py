@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from dense.methods.detection.proposals import Proposals
 from dense.postprocess import label_free_threshold
 from dense.regions import cut_box, pixel_span, pool_boxes, to_patches, widen_boxes
 from dense.structures import Sample, Size
+
+MASK_BYTES = 512 << 20
+"""Most bytes of full-size masks of one picture; the weakest detections get none beyond."""
 
 
 def see_crops(backbone: CLIPBackbone, sample: Sample, boxes: Tensor, margin: float) -> Tensor:
@@ -65,3 +70,21 @@ def full_mask(proposals: Proposals, number: int, patches: Tensor, size: Size) ->
     inside = np.zeros(size, bool)
     inside[top:low, left:right] = mask[top:low, left:right]
     return inside
+
+
+def box_masks(
+    proposals: Proposals, places: Sequence[int], patches: Tensor, size: Size
+) -> NDArray[np.bool_]:
+    """Masks (R', H, W) of the first R' of some proposals: as many as `MASK_BYTES` hold, or one.
+
+    Args:
+        proposals: All of a picture.
+        places: R numbers of proposals, the most important first.
+        patches: (C, gh, gw).
+        size: (H, W) of the picture.
+    """
+    kept = places[: max(1, MASK_BYTES // (size[0] * size[1]))]
+    masks = np.zeros((len(kept), *size), bool)
+    for row, number in enumerate(kept):
+        masks[row] = full_mask(proposals, number, patches, size)
+    return masks

@@ -29,4 +29,14 @@ ROWS: tuple[Method, ...] = (
         "dense.methods.detection.detector:build_boxes",
         "RoIAlign equals torchvision's; a box of the whole picture by hand",
     ),
+    Method(
+        "f-vit",
+        "detect",
+        "F-ViT: learned proposals and region head on the frozen tower, MMDetection",
+        "Wu et al., ICLR 2024, arXiv:2310.01403",
+        "dense.engine.f_vit_stage:build",
+        "hand-set heads give the boxes and scores expected; learns a made-up picture; no data set "
+        "run here, no published weights",
+        trained=True,
+    ),
 )

@@ -20,6 +20,9 @@ class Problem(Model):
 
     error: str = Field(description="One sentence: what is wrong, and how to mend it.")
     request_id: str = Field(description="The same as in the header X-Request-ID and in the log.")
+    message: str | None = Field(
+        default=None, description="The sentence again, where clients of AWS look for it."
+    )
 
 
 class Login(Asked):

@@ -29,7 +29,8 @@ const PLACES = [
 ];
 
 /** What the role has no use for is not offered. */
-const places = () => PLACES.filter(([name]) => name !== "log" || can("audit"));
+const NEEDED = { log: "audit", playground: "work" };
+const places = () => PLACES.filter(([, path]) => !NEEDED[path] || can(NEEDED[path]));
 
 let leave = null;
 let main = null;
@@ -162,7 +163,7 @@ async function show() {
   document.title = `${title?.textContent ?? ""} · dense`;
   if (title) {
     title.tabIndex = -1;
-    if (loaded) title.focus({ preventScroll: true });
+    if (loaded) (view.querySelector("[data-focus]") ?? title).focus({ preventScroll: true });
   }
   if (loaded) scrollTo(0, 0);
   loaded = true;

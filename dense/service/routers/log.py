@@ -29,7 +29,7 @@ def entries(
     found = core.ledger.entries(after=after, limit=limit)
     items = [EntryModel.model_validate(entry.to_json()) for entry in found]
     following = found[-1].seq if len(found) == limit else None
-    return LogPage(items=items, next=following, head=core.ledger.head().seq)
+    return LogPage(items=items, next=following, head=core.ledger.head().seq or 0)
 
 
 @router.get("/log/verify")

@@ -41,7 +41,9 @@ def segment(
         if index not in hidden:
             drawn[result.class_map == index] = (*colour, 255)
     legend = [
-        LegendEntry(word=str(row["name"]), color=_hex(colours[index]), share=row["share"])
+        LegendEntry(
+            word=str(row["name"]), color=_hex(colours[index]), share=float(str(row["share"]))
+        )
         for row in class_shares(result)
         if (index := int(str(row["index"]))) not in hidden
     ]

@@ -37,7 +37,9 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
         503: "Busy, or being stopped.",
     }.items()
 }
-PICTURES = {200: {"content": {"image/png": {}}, "description": "A picture."}}
+PICTURES: dict[int | str, dict[str, object]] = {
+    200: {"content": {"image/png": {}}, "description": "A picture."}
+}
 
 ProductName = Annotated[
     str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of a product.")

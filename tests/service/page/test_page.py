@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
@@ -11,6 +12,14 @@ from tests.inspection.products import SIZE
 from tests.service.page.conftest import HOSTILE, Visit
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+CARRIED = """files => {
+  const carried = new DataTransfer();
+  for (const [name, text] of files) {
+    const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    carried.items.add(new File([bytes], name, {type: name.endsWith("png") ? "image/png" : ""}));
+  }
+  return carried;
+}"""
 LOADED = "image => image.decode().then(() => image.naturalWidth)"
 
 
@@ -77,6 +86,7 @@ def test_threshold_is_dragged_and_set(visit: Visit, nut: str) -> None:
     assert float(handle.get_attribute("aria-valuenow") or "nan") > lowest
     page.get_by_role("button", name="Use it, without a promise").click()
     expect(page.get_by_text("Nothing: the threshold was set by hand.")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("good parts: [23]"))).to_be_visible()
     visit.go("products/nut", "nut")
     page.get_by_role("button", name="Undo the last change").click()
     expect(
@@ -172,6 +182,26 @@ def test_regions_by_pointer_and_by_keyboard(visit: Visit, nut: str) -> None:
     visit.go("products/part", "part")
     assert page.get_by_alt_text(f"Regions: {HOSTILE}").evaluate(LOADED) == SIZE[1]
     visit.site.core.registry.delete("part")
+
+
+def test_pictures_that_do_not_belong(visit: Visit) -> None:
+    """Files that are dropped: what is no picture stays out, a double is marked and left out."""
+    visit.sign_in("engineer")
+    page, site = visit.page, visit.site
+    visit.go("new", "New product")
+    zone = page.get_by_role("group", name="Good pictures", exact=True)
+    files = [(path.name, b64encode(path.read_bytes()).decode()) for path in site.good(0, 1, 2)]
+    files += [("again.png", files[0][1]), ("notes.txt", "")]
+    zone.dispatch_event("drop", {"dataTransfer": page.evaluate_handle(CARRIED, files)})
+    expect(zone.locator("figure")).to_have_count(4)
+    expect(zone.get_by_text("the same picture as good0.png")).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("odd")
+    page.get_by_role("button", name="Make the product").click()
+    page.get_by_role("button", name=re.compile("Make it again from the other [23]")).click()
+    expect(page.get_by_role("heading", name="No threshold yet")).to_be_visible()
+    names = [picture.name for picture in site.core.record("odd").product.support]
+    assert "again.png" not in names and "good2.png" in names
+    site.core.registry.delete("odd")
 
 
 def test_words_on_a_picture(visit: Visit) -> None:

@@ -42,13 +42,16 @@ def test_roles_see_what_they_may(visit: Visit, nut: str) -> None:
         names = ("Export", "Delete", "PDF")
         count = [page.get_by_text(name, exact=True).count() for name in names]
         drop = page.get_by_label("Inspect pictures", exact=True).count()
-        log = page.get_by_role("link", name="Log", exact=True).count()
-        seen[role] = [*count, min(drop, 1), log]
+        rail = [
+            page.get_by_role("link", name=name, exact=True).count()
+            for name in ("Playground", "Log")
+        ]
+        seen[role] = [*count, min(drop, 1), *rail]
         page.get_by_role("button", name="Sign out").click()
     assert seen == {
-        "operator": [0, 0, 0, 1, 0],
-        "auditor": [0, 0, 1, 0, 1],
-        "engineer": [1, 1, 1, 1, 1],
+        "operator": [0, 0, 0, 1, 1, 0],
+        "auditor": [0, 0, 1, 0, 0, 1],
+        "engineer": [1, 1, 1, 1, 1, 1],
     }
 
 
@@ -69,6 +72,10 @@ def test_keyboard_alone(visit: Visit, nut: str) -> None:
     expect(page.get_by_label("Search", exact=True)).to_be_focused()
     page.keyboard.type("l?")
     expect(page.get_by_label("Search", exact=True)).to_have_value("l?")
+    page.get_by_label("Verdict", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_label("Verdict", exact=True)).to_be_focused()
+    expect(page).to_have_url(re.compile("verdict=pass"))
     page.get_by_role("heading", level=1).focus()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Playground")

@@ -70,14 +70,50 @@ function zoned({ since, until, ...others }) {
   return { ...others, since: since && start(since, 0), until: until && start(until, 1) };
 }
 
+const LABELS = {
+  product: "Product",
+  verdict: "Verdict",
+  feedback: "Feedback",
+  since: "From",
+  until: "To",
+  text: "Search",
+};
+let changed = "";
+
+/**
+ * The filters: choices count at once, what is typed by Enter or the button. The one that was
+ * changed keeps the focus, though the view is made anew.
+ */
 function filterForm(filters, products) {
-  const any = (names, text) => [["", text], ...Object.entries(names)];
-  const controls = {
-    product: select([["", "All"], ...products.map(({ name }) => [name, name])], filters.product),
-    verdict: select(any(VERDICTS, "All"), filters.verdict),
-    feedback: select(any(FEEDBACK, "All"), filters.feedback),
-    since: h("input", { type: "date", value: filters.since ?? "" }),
-    until: h("input", { type: "date", value: filters.until ?? "" }),
+  const controls = filterControls(filters, products);
+  controls[changed]?.setAttribute("data-focus", "");
+  changed = "";
+  const go = (event) => {
+    event.preventDefault();
+    const found = Object.entries(controls).map(([name, { value }]) => [name, value.trim()]);
+    const given = new URLSearchParams(found.filter(([, value]) => value));
+    changed = Object.keys(controls).find((name) => controls[name] === document.activeElement) ?? "";
+    location.hash = given.size ? `#/history?${given}` : "#/history";
+  };
+  for (const control of Object.values(controls)) {
+    if (control.localName === "select") control.addEventListener("change", go);
+  }
+  const fields = Object.entries(controls).map(([name, control]) => field(LABELS[name], control));
+  const button = h("button", { type: "submit" }, "Filter");
+  return h("form.card.filters", { role: "search", onsubmit: go }, fields, button);
+}
+
+function filterControls(filters, products) {
+  const any = (names) => [["", "All"], ...names];
+  const names = products.map(({ name }) => name);
+  if (filters.product && !names.includes(filters.product)) names.push(filters.product); // deleted
+  const day = (value) => h("input", { type: "date", value: value ?? "" });
+  return {
+    product: select(any(names.map((name) => [name, name])), filters.product),
+    verdict: select(any(Object.entries(VERDICTS)), filters.verdict),
+    feedback: select(any(Object.entries(FEEDBACK)), filters.feedback),
+    since: day(filters.since),
+    until: day(filters.until),
     text: h("input", {
       type: "search",
       value: filters.text ?? "",
@@ -85,37 +121,6 @@ function filterForm(filters, products) {
       maxlength: 200,
     }),
   };
-  if (filters.product && !controls.product.value)
-    controls.product.append(
-      h("option", { value: filters.product, selected: true }, filters.product),
-    );
-  const labels = {
-    product: "Product",
-    verdict: "Verdict",
-    feedback: "Feedback",
-    since: "From",
-    until: "To",
-    text: "Search",
-  };
-  const go = () => {
-    const given = Object.entries(controls)
-      .map(([name, control]) => [name, control.value.trim()])
-      .filter(([, value]) => value);
-    location.hash = given.length ? `#/history?${new URLSearchParams(given)}` : "#/history";
-  };
-  const form = h(
-    "form.card.filters",
-    {
-      role: "search",
-      onsubmit: (event) => {
-        event.preventDefault();
-        go();
-      },
-      onchange: go,
-    },
-    Object.entries(controls).map(([name, control]) => field(labels[name], control)),
-  );
-  return form;
 }
 
 function row(item, query) {
