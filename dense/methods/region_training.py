@@ -114,6 +114,8 @@ class RegionTraining(nn.Module):
             found["loss_context"] = self.terms.context * self._context_term(images, trace)
         if self.terms.captions:
             found["loss_captions"] = self.terms.captions * self._caption_term(trace, samples)
+        if self.terms.image:
+            found["loss_image"] = self.terms.image * self._image_term(images, trace)
         return found
 
     def finished(self) -> CLIPBackbone:
@@ -234,6 +236,12 @@ class RegionTraining(nn.Module):
                 size = tuple(n * p for n, p in zip(layout.grid, vit.patch_size, strict=True))
                 wanted = vit(F.interpolate(images, size, mode="bilinear")).patch_tokens
         return losses.relation_distillation(context.float(), wanted.float())
+
+    def _image_term(self, images: Tensor, trace: Trace) -> Tensor:
+        """Whole pictures keep the teacher's class tokens."""
+        with autocast(images.device, self.settings.precision):
+            own = self.backbone.vit.pool(trace)
+        return losses.region_distillation(own, self._crop_tokens(images))
 
     def _caption_term(self, trace: Trace, samples: Sequence[RegionSample]) -> Tensor:
         """Contrastive loss of the pictures that have words."""

@@ -19,6 +19,8 @@ class RegionTerms:
         concepts: Pooled regions against the concept that the teacher sees (RegionCLIP).
         concept_distillation: The same by the teacher's probabilities.
         captions: Class tokens against the captions of the batch (RegionCLIP).
+        image: Class tokens of whole pictures against the teacher's (ours): a small tower forgets
+            them fast, and mixing weights afterwards alone gives up most of what was learned.
     """
 
     content: float = 0.0
@@ -28,6 +30,7 @@ class RegionTerms:
     concepts: float = 0.0
     concept_distillation: float = 0.0
     captions: float = 0.0
+    image: float = 0.0
 
     def __post_init__(self) -> None:
         if not any(vars(self).values()):

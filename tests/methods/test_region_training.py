@@ -146,6 +146,19 @@ def test_finished_weights_are_mixed() -> None:
     assert method.describe()["share"] == 0.25
 
 
+def test_whole_pictures_start_at_the_teacher_and_are_pulled_back_to_it() -> None:
+    method = RegionTraining(tiny_backbone(), RegionTerms(image=2.0))
+    assert method.loss(batch())["loss_image"].item() == pytest.approx(0, abs=1e-5)
+    with torch.no_grad():
+        method.backbone.model.visual.proj.neg_()  # every class token turned round
+    loss = method.loss(batch())["loss_image"]
+    assert loss.item() == pytest.approx(2 * 2, abs=1e-4)
+    with torch.no_grad():
+        method.backbone.model.visual.proj += torch.randn_like(method.backbone.model.visual.proj)
+    method.loss(batch())["loss_image"].backward()
+    assert method.backbone.model.visual.proj.grad.abs().sum() > 0
+
+
 def test_a_few_steps_bring_regions_nearer_to_their_crops() -> None:
     method = RegionTraining(tiny_backbone(), RegionTerms(content=1.0))
     learned = [p for p in method.parameters() if p.requires_grad]
