@@ -118,9 +118,9 @@ class Scale:
             return [self.low]
         rough = (self.high - self.low) / wanted
         unit = 10.0 ** math.floor(math.log10(rough))
-        step = next(unit * k for k in (1, 2, 2.5, 5, 10) if unit * k >= rough * 0.999)
-        first = math.ceil(self.low / step - 1e-9)
-        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        apart = next(unit * k for k in (1, 2, 2.5, 5, 10) if unit * k >= rough * 0.999)
+        first = math.ceil(self.low / apart - 1e-9)
+        return [k * apart for k in range(first, math.floor(self.high / apart + 1e-9) + 1)]
 
     def _flat(self, value: float) -> float:
         return math.log(max(value, 1e-300)) if self.log else value

@@ -28,8 +28,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data/samples/surfaces/brick_paving"
-SETTLED = 20.0
-"""Seconds after its first sample from which on a worker's memory is watched."""
+SETTLED = 60.0
+"""Seconds for which a worker's memory must be watched, after twice as many for it to settle."""
 GROWTH = 0.1
 """Share by which it may grow until the worker's end: caches fill, allocators keep pages."""
 
@@ -233,7 +233,7 @@ class Soak:
         }
 
     def growth(self) -> dict[str, object]:
-        """Memory of workers that lived long enough, from `SETTLED` to their end."""
+        """Memory of workers that lived long enough, from the first to the last quarter."""
         rows = []
         for pid, samples in self.memory.items():
             settled = [size for at, size in samples if at >= samples[0][0] + 2 * SETTLED]

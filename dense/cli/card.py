@@ -8,6 +8,16 @@ from pathlib import Path
 
 from dense.cli import common, numbers
 
+TASKS = {
+    "classification": "class folders, or a .jsonl of {file, texts}",
+    "segmentation": "images/ masks/ classes.json",
+    "clusters": "the same, its patches clustered without words",
+    "detection": "images/ instances.json",
+    "anomaly": "categories in MVTec's layout",
+    "text": "phrases to compare with the sentence encoder, data/held_out_phrases.json",
+}
+"""What is measured, and on what."""
+
 
 def add_parser(actions: common.Subparsers) -> None:
     """Add the action to `dense models`."""
@@ -20,13 +30,7 @@ def add_parser(actions: common.Subparsers) -> None:
     )
     parser.add_argument("checkpoint", metavar="NAME|FILE")
     parser.add_argument("--pretrained", metavar="TAG|FILE", help="weights of an architecture")
-    for task, layout in (
-        ("classification", "class folders, or a .jsonl of {file, texts}"),
-        ("segmentation", "images/ masks/ classes.json"),
-        ("detection", "images/ instances.json"),
-        ("anomaly", "categories in MVTec's layout"),
-        ("text", "phrases to compare with the sentence encoder, data/held_out_phrases.json"),
-    ):
+    for task, layout in TASKS.items():
         parser.add_argument(f"--{task}", nargs="+", default=[], metavar="DIR", help=layout)
     parser.add_argument(
         "--product",
@@ -68,7 +72,14 @@ def run(arguments: argparse.Namespace) -> None:
     sources = CardSources(
         **{
             task: [Path(entry) for entry in getattr(arguments, task)]
-            for task in ("classification", "segmentation", "detection", "anomaly", "text")
+            for task in (
+                "classification",
+                "segmentation",
+                "clusters",
+                "detection",
+                "anomaly",
+                "text",
+            )
         },
         products=products,
     )

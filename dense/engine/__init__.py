@@ -1,4 +1,4 @@
-"""The border to MMEngine and MMSegmentation: the Runner, its hooks, metrics and configs.
+"""The border to MMEngine and its relatives: the Runner, its hooks, metrics, heads and configs.
 
 Only this package (and `dense.compat`) imports them. Importing `dense.engine` itself is light; its
 modules are not.

@@ -226,10 +226,10 @@ class FViT(nn.Module):
 
     def _fuse(self, head: Tensor, frozen: Tensor) -> Tensor:
         """Probabilities (R, K') of the reported classes from both logits (R, K + 1)."""
-        both = [logits.softmax(1)[:, self.reported] for logits in (head, frozen)]
-        known = self.known.to(head.device)
-        settings = self.settings
-        return torch.where(known, fuse(*both, settings.base), fuse(*both, settings.novel))
+        learned, known = (logits.softmax(1)[:, self.reported] for logits in (head, frozen))
+        base = fuse(learned, known, self.settings.base)
+        novel = fuse(learned, known, self.settings.novel)
+        return torch.where(self.known.to(head.device), base, novel)
 
 
 def _rescaled(boxes: Tensor, size: Size, other: Size) -> Tensor:

@@ -144,7 +144,7 @@ class FViTParts(nn.Module):
             levels, plain, proposal_cfg=self.rpn.train_cfg.proposal
         )
         losses |= self.roi.loss(levels, proposals, rows)
-        return {k: sum(v) if isinstance(v, list) else v for k, v in losses.items()}
+        return {k: torch.stack(v).sum() if isinstance(v, list) else v for k, v in losses.items()}
 
     def propose(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Boxes (R, 4) xyxy in input pixels and their objectness (R,), for one picture."""

@@ -18,8 +18,8 @@ from dense.methods.learned_files import LearnedMethod, save_learned
 class ExportLearnedHook(Hook):
     """Writes `learned.safetensors` into the work dir after training.
 
-    Use it as `dense inspect ... --method METHOD --weights work_dirs/CONFIG/learned.safetensors`, or
-    as the setting `weights` of a segmentation method.
+    Use it as `dense inspect ... --method METHOD --weights work_dirs/CONFIG/learned.safetensors`,
+    likewise `dense detect`, or as the setting `weights` of a segmentation method.
 
     Args:
         trained_on: What the training pictures are, for the file's metadata.

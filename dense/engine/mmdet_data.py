@@ -102,8 +102,11 @@ class MMDetMetric(BaseMetric):
     ) -> None:
         super().__init__()
         self.metric = metric
-        own = isinstance(dataset, DetectionFolder)
-        self.image_ids = [r.image_id for r in dataset.records] if own else dataset.image_ids
+        self.image_ids: Sequence[int | str] = (
+            [record.image_id for record in dataset.records]
+            if isinstance(dataset, DetectionFolder)
+            else dataset.image_ids
+        )
         self.metric.dataset_meta = {"classes": tuple(classes)}
 
     def process(self, data_batch: object, data_samples: Iterable[Prediction]) -> None:

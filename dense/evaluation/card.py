@@ -17,6 +17,7 @@ from dense.datasets import AnomalyFolder, DetectionFolder, SegmentationFolder
 from dense.datasets.regions import PanopticFolder
 from dense.errors import InputError, unknown_name
 from dense.evaluation.classification import classify_pictures, read_labelled
+from dense.evaluation.clusters import cluster_folder
 from dense.evaluation.inspection import CategoryData, Inspector, measure
 from dense.evaluation.regions import region_accuracy
 from dense.evaluation.segmentation import VOC_NAMES, present_classes, segment_folder
@@ -45,6 +46,7 @@ class CardSources:
         detection: Folders with images/ instances.json, or images/ panoptic/ panoptic.json.
         anomaly: Folders of MVTec-style categories.
         text: Files of phrases for `dense.evaluation.text`.
+        clusters: Folders as for segmentation, for patches clustered without words.
         products: Words by category, where the category's own name is not what it shows.
     """
 
@@ -53,6 +55,7 @@ class CardSources:
     detection: Sequence[Path] = ()
     anomaly: Sequence[Path] = ()
     text: Sequence[Path] = ()
+    clusters: Sequence[Path] = ()
     products: dict[str, str] = field(default_factory=dict)
 
 
@@ -118,6 +121,9 @@ def make_card(
     for source in sources.segmentation:
         progress(f"segmentation: {source}")
         rows += _segmentation(backbone, Path(source), side)
+    for source in sources.clusters:
+        progress(f"clusters: {source}")
+        rows.append(_clusters(backbone, Path(source), side, seeds))
     for source in sources.detection:
         progress(f"regions: {source}")
         rows += _regions(backbone, Path(source), side)
@@ -139,12 +145,12 @@ def _check(
     sources: CardSources, shots: Sequence[int], seeds: int, methods: Sequence[str]
 ) -> dict[Path, tuple[str, ...]]:
     """Refuse what can be known to fail before hours have gone by; categories by anomaly source."""
-    pictures = [*sources.classification, *sources.segmentation, *sources.detection]
-    named = [*pictures, *sources.anomaly, *sources.text]
+    pictures = [*sources.classification, *sources.segmentation, *sources.clusters]
+    named = [*pictures, *sources.detection, *sources.anomaly, *sources.text]
     if not named:
         raise InputError(
             "the card needs data: name at least one of --classification, --segmentation, "
-            "--detection, --anomaly and --text"
+            "--clusters, --detection, --anomaly and --text"
         )
     for source in named:
         if not Path(source).exists():
@@ -209,6 +215,16 @@ def _segmentation(backbone: CLIPBackbone, source: Path, short_side: int) -> list
         setting = f"{len(classes)} {name}, {short_side} px"
         rows += _rows("segmentation", source.name, setting, scores, ("miou", "aacc", "ece"))
     return rows
+
+
+def _clusters(backbone: CLIPBackbone, source: Path, short_side: int, seeds: int) -> CardRow:
+    folder = SegmentationFolder(source)
+    found = cluster_folder(backbone, folder, short_side=short_side, seeds=seeds)
+    values = [scores["miou"] for scores in found]
+    setting = f"k-means, {len(present_classes(folder))} classes, {short_side} px, {seeds} starts"
+    spread = float(np.std(values, ddof=1)) if seeds > 1 else None
+    mean, count = float(np.mean(values)), len(folder)
+    return CardRow("clusters", source.name, setting, "miou", mean, spread, count)
 
 
 def _regions(backbone: CLIPBackbone, source: Path, short_side: int) -> list[CardRow]:

@@ -82,7 +82,7 @@ def panoptic_counts(
         count(truth.labels[t]),
         count(predicted.labels[alarm]),
         count(truth.labels[lost]),
-        np.bincount(truth.labels[t], overlap[t, p], minlength=classes),
+        np.bincount(truth.labels[t], overlap[t, p], minlength=classes).astype(np.float64),
     )
 
 

@@ -97,6 +97,8 @@ def test_bad_boxes_are_one_sentence(dense, picture, tmp_path, name):
         (["--classes", "cat", "--short-side", "4"], "--short-side: must lie in"),
         (["--classes", "cat", "--method", "boxes"], "needs --boxes"),
         (["--classes", "cat", "--method", "yolo"], "unknown detect method"),
+        (["--classes", "cat", "--method", "f-vit"], "f-vit needs learned parts"),
+        (["--classes", "cat", "--weights", "a.safetensors"], "regions has no learned parts"),
         (["--classes", "cat", "--threshold", "nan"], "--threshold: must lie in"),
         (["--classes", "cat", "--limit", "0"], "--limit: must be a whole number of 1 or more"),
         (

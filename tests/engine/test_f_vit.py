@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 from safetensors import safe_open
 from torch.nn import functional as F
 
@@ -23,7 +25,7 @@ from dense.engine import factories
 from dense.engine.checkpoint import read_run_checkpoint, state_dict_of
 from dense.engine.f_vit import FViT
 from dense.engine.f_vit_parts import TextScores
-from dense.engine.f_vit_settings import FViTSettings
+from dense.engine.f_vit_settings import AS_PUBLISHED, FViTSettings
 from dense.engine.f_vit_stage import build, f_vit_student
 from dense.engine.run import test_config, train_config
 from dense.errors import InputError, MissingDependencyError
@@ -142,6 +144,59 @@ def test_background_words_take_probability_and_are_not_reported(backbone: CLIPBa
         set_by_hand(made, [0.0] * 4)
     assert method.class_names == NAMES and method.known.tolist() == [True, False]
     assert method.predict([sample])[0].scores.sum() < plain.predict([sample])[0].scores.sum()
+
+
+def test_the_heads_own_detections_are_mmdetections(backbone: CLIPBackbone) -> None:
+    """Without the frozen scores: what MMDetection's region head keeps of the same proposals."""
+    torch.manual_seed(3)
+    method = f_vit_student(
+        backbone,
+        ["cat", "dog", "nut"],
+        settings=replace(SMALL, base=0.0, novel=0.0),
+        templates="plain",
+    )
+    torch.nn.init.normal_(method.learned.scores.project.weight, std=1.0)
+    torch.nn.init.normal_(method.learned.roi.bbox_head.fc_reg.weight, std=0.5)
+    method.learned.scores.scale.data.fill_(5.0)
+    sample = Sample(photo(64, 64))
+    (ours,) = method.predict([sample])
+    method.learned.eval()
+    with torch.no_grad():
+        levels = method.learned.levels(method.features([sample], (64, 64))[0])
+        boxes, scores = method.learned.propose(levels)
+        rules = {"type": "nms", "iou_threshold": AS_PUBLISHED.overlap}
+        (theirs,) = method.learned.roi.predict_bbox(
+            levels,
+            [{"img_shape": (64, 64)}],
+            [InstanceData(bboxes=boxes, scores=scores)],
+            ConfigDict(score_thr=AS_PUBLISHED.least, nms=rules, max_per_img=100),
+        )
+    assert len(ours.boxes) == len(theirs) > 10 and len(set(ours.labels.tolist())) > 1
+    np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-4)
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    np.testing.assert_allclose(ours.boxes, theirs.bboxes, atol=1e-3)
+
+
+def test_the_order_of_words_changes_nothing(backbone: CLIPBackbone) -> None:
+    first = detector(backbone)
+    turned = TextClassifier(TEXTS.flip(0), NAMES[::-1], None, 10.0)
+    second = FViT(backbone, turned, first.settings, detect=EVERYTHING, background=torch.eye(16)[2])
+    second.learned.load_state_dict(first.learned.state_dict())
+    sample = Sample(photo(48, 64))
+    (a,), (b,) = first.predict([sample]), second.predict([sample])
+    np.testing.assert_allclose(np.sort(a.scores), np.sort(b.scores), rtol=1e-4)
+    for label in (0, 1):
+        ours, theirs = a.scores[a.labels == label], b.scores[b.labels == 1 - label]
+        np.testing.assert_allclose(np.sort(ours), np.sort(theirs), rtol=1e-4)
+
+
+def test_nothing_is_proposed(backbone: CLIPBackbone) -> None:
+    method = detector(backbone)
+    method.learned.rpn.test_cfg.min_bbox_size = 1e6
+    sample = Sample(photo(48, 64))
+    assert len(method.propose(sample)) == 0
+    (found,) = method.predict([sample])
+    assert found.boxes.shape == (0, 4) and found.class_names == NAMES
 
 
 def test_text_scores_by_hand() -> None:

@@ -77,8 +77,7 @@ def result(car: np.ndarray, sky: np.ndarray) -> PanopticResult:
 
 
 def test_the_metric_counts_a_folder(tmp_path: Path) -> None:
-    """The crowd of cars below the true segments takes the found car's lower part: ignored? No:
-    it stays in the union of a matched segment, as in the authors' code."""
+    """A crowd stays in the union of a match; a car found in it alone is no false alarm."""
     folder = PanopticFolder(make_panoptic(tmp_path))
     truth = folder.truth(0)
     assert truth.crowd is not None and truth.crowd.tolist() == [False, False, True]
@@ -134,7 +133,7 @@ def test_refusals(tmp_path: Path) -> None:
         metric.process({}, [Prediction(0, folder[0], one)])
     plain = SegmentationResult(np.zeros((20, 30), np.int64), NAMES)
     with pytest.raises(InputError, match="needs panoptic results"):
-        metric.process({}, [Prediction(0, folder[0], plain)])
+        PanopticMetric(folder).process({}, [Prediction(0, folder[0], plain)])
     content = json.loads((root / "panoptic.json").read_text())
     for row in content["categories"]:
         row["isthing"] = 0

@@ -112,6 +112,7 @@ def test_scores_stay_beside_a_threshold_by_hand(shop: Workshop) -> None:
     assert measured is not None and made is not None
     assert made.scores == measured.scores and made.alpha is None
     assert made.thresholds == made.pixel_thresholds == {"": 1.5}
+    shop.registry.undo("nut")
 
 
 def test_another_alpha_needs_no_pictures(shop: Workshop) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,9 +23,16 @@ from dense.service.keys import Role
 from dense.service.settings import Limits, Settings
 from tests.inspection.products import good, part, workshop
 
+Answer = TypeVar("Answer")
 API = "/api/v1"
 WORDS = StateWords(("scratch", "dent"), ("oil",))
 LIMITS = Limits(picture_bytes=1 << 20, set_bytes=4 << 20, other_bytes=1 << 16, free_bytes=0)
+
+
+def run(coroutine: Coroutine[object, object, Answer]) -> Answer:
+    """Run in a thread of its own: other tests may have left an event loop in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
 
 
 def png(image: np.ndarray) -> bytes:

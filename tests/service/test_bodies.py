@@ -11,6 +11,7 @@ import pytest
 
 from dense.service.middleware.bodies import Bodies
 from dense.service.settings import Limits
+from tests.service.made import run
 
 LIMITS = Limits(picture_bytes=100, set_bytes=1000, other_bytes=10, upload_seconds=0.1)
 PICTURE = "/api/v1/products/nut/inspect"
@@ -25,6 +26,7 @@ class Heard:
     answer: dict[str, str] = field(default_factory=dict)
     headers: dict[bytes, bytes] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    sent: int = -1  # parts that are left
 
 
 def ask(
@@ -42,6 +44,7 @@ def ask(
     async def receive() -> dict[str, object]:
         await asyncio.sleep(pause)
         part = left.pop(0)
+        heard.sent = len(left)
         return {"type": "http.request", "body": part, "more_body": bool(left)}
 
     async def send(message: dict[str, object]) -> None:
@@ -75,7 +78,7 @@ def ask(
     headers = [] if length is None else [(b"content-length", length.encode())]
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     layer = Bodies(app, limits=LIMITS, known=is_known, refused=note)  # type: ignore[arg-type]
-    asyncio.run(layer(scope, receive, send))  # type: ignore[arg-type]
+    run(layer(scope, receive, send))  # type: ignore[arg-type]
     return heard
 
 
@@ -92,8 +95,9 @@ def test_one_that_grows_too_large_is_cut_off(swallow: bool) -> None:
 
 
 def test_one_that_says_it_is_too_large_is_not_read_at_all() -> None:
-    heard = ask(PICTURE, [b"x"], length="101")
+    heard = ask(PICTURE, [b"x"] * 3, length="101")
     assert (heard.status, heard.body, heard.refused) == (413, b"", ["oversize body"])
+    assert heard.sent == 0  # it was let come, so that the sender hears the answer
     lied = ask(PICTURE, [b"x" * 101], length="7")
     assert lied.status == 413
 

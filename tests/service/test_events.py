@@ -16,7 +16,7 @@ from dense.service.events import Events
 from dense.service.logs import JSONFormatter, blot
 from dense.service.routers.events import show
 from tests.inspection.products import part, scratched
-from tests.service.made import API, Service
+from tests.service.made import API, Service, run
 
 Event = tuple[str, str, dict]
 
@@ -45,7 +45,7 @@ async def listen(
 
 
 def test_a_listener_hears_of_decisions_as_they_are_made(service: Service) -> None:
-    heard = asyncio.run(listen(service, None, 2, [scratched(30), part(11)]))
+    heard = run(listen(service, None, 2, [scratched(30), part(11)]))
     assert [(kind, data["verdict"]) for _, kind, data in heard] == [
         ("decision", "reject"),
         ("decision", "pass"),
@@ -65,7 +65,7 @@ def test_a_listener_that_was_away_misses_nothing(service: Service) -> None:
     url = f"{API}/decisions/{first['id']}/feedback"
     service.http.post(url, json={"kind": "right"}, headers=service.head())
     second = service.inspect(part(13))
-    heard = asyncio.run(listen(service, place, 3, []))
+    heard = run(listen(service, place, 3, []))
     assert [kind for _, kind, _ in heard] == ["decision", "feedback", "decision"]
     assert [heard[0][2]["id"], heard[2][2]["id"]] == [first["id"], second["id"]]
     assert heard[1][2]["decision"] == first["id"] and heard[1][2]["name"] == "nut"
@@ -90,7 +90,7 @@ def test_streams_end_with_the_service_and_are_not_without_number(
             events.ending = len(parts) == 3
         return parts
 
-    assert asyncio.run(until_end()) == [b"retry: 2000\n\n", *[b": still here\n\n"] * 2]
+    assert run(until_end()) == [b"retry: 2000\n\n", *[b": still here\n\n"] * 2]
 
 
 def test_the_log_is_read_and_verified_over_http(service: Service) -> None:

@@ -83,7 +83,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 def secure(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """An HTTPS server in a thread: its address and the certificate to trust."""
     certificate, keyfile = make_certificate(tmp_path_factory.mktemp("tls"))
-    limits = replace(LIMITS, head_seconds=0.5, upload_seconds=0.5)
+    limits = replace(LIMITS, head_seconds=0.5, upload_seconds=3.0)
     core = make_core(home, secure=True, limits=limits)
     place = Place(port=free_port(), certificate=certificate, key=keyfile)
     config = make_config(core.settings, place, lambda: create_app(core.settings, core), log=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cache
-from xml.sax.saxutils import escape
+from html import escape
 
 from dense.charts import Bar, Chart, Dot, Label, Line, Mark
 from dense.errors import MissingDependencyError

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dense.charts import Bar, Chart, Dot, Label, Line, Mark, Role, Scale, frame, legend
+from dense.charts import Anchor, Bar, Chart, Dot, Label, Line, Mark, Role, Scale, frame, legend
 from dense.inspection.drift import DriftReport
 
 WIDTH, HEIGHT = 720.0, 240.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 708.0, 36.0, 196.0
 BINS = 30
-VERDICTS: Mapping[str, Role] = {"pass": "good", "reject": "bad", "refused": "warn"}
+VERDICTS: Mapping[str, Role] = {"pass": "good", "reject": "bad", "refused": "warn"}  # nosec B105  # kinds of marks
 
 
 def score_chart(
@@ -36,7 +36,7 @@ def score_chart(
                 marks.append(Bar(left + 1, top, right - left - 2, _BOTTOM - top, role, 0.75))
     at = across(threshold)
     marks.append(Line([(at, _TOP), (at, _BOTTOM)], "ink", 1.6, dashed=True))
-    side = "end" if at > (_LEFT + _RIGHT) / 2 else "start"
+    side: Anchor = "end" if at > (_LEFT + _RIGHT) / 2 else "start"
     marks.append(
         Label(
             at + (-6 if side == "end" else 6), _TOP + 10, f"threshold {threshold:.4g}", side, "ink"

@@ -235,7 +235,7 @@ def _identity(facts: Facts) -> Section:
         rows.append(("millimetres a pixel", f"{product.mm_per_pixel:g}"))
     limits = product.gates.to_json()
     rows.append(
-        ("quality gates", ", ".join(f"{n} {v:.4g}" for n, v in limits.items() if v is not None))  # type: ignore[str-bytes-safe]
+        ("quality gates", ", ".join(f"{n} {v:.4g}" for n, v in limits.items() if v is not None))
     )
     rows += [("DAMAGED", why) for why in facts.broken]
     text = (

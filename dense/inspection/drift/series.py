@@ -69,10 +69,18 @@ def read_series(database: Database, product: str, version: int) -> Series:
     with database.read() as connection:
         rows = connection.execute(wanted).all()
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
-    numbers = [np.asarray([np.nan if v is None else v for v in c], float) for c in columns[3:6]]
+    score, threshold, distance = (
+        np.asarray([np.nan if v is None else v for v in column], float) for column in columns[3:6]
+    )
     uniforms = np.asarray([_uniforms(name) for name in columns[6]]).reshape(-1, len(TESTS))
     return Series(
-        np.asarray(columns[0], np.int64), list(columns[1]), list(columns[2]), *numbers, uniforms
+        np.asarray(columns[0], np.int64),
+        list(columns[1]),
+        list(columns[2]),
+        score,
+        threshold,
+        distance,
+        uniforms,
     )
 
 

@@ -12,11 +12,20 @@ FEWEST = 20
 class Test(Protocol):
     """What is said something about."""
 
-    name: str
-    limit: float
-    highest: float
-    then: float | None
-    now: float | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def limit(self) -> float: ...
+
+    @property
+    def highest(self) -> float: ...
+
+    @property
+    def then(self) -> float | None: ...
+
+    @property
+    def now(self) -> float | None: ...
 
     @property
     def alarm(self) -> bool: ...

@@ -236,7 +236,8 @@ class Ledger:
         if version is not None:
             wanted = wanted.where(decisions.c.version == version)
         with self.database.read() as connection:
-            found = dict(connection.execute(wanted.group_by(decisions.c.verdict)).tuples().all())
+            rows = connection.execute(wanted.group_by(decisions.c.verdict))
+            found: dict[str, int] = {str(verdict): int(count) for verdict, count in rows}
         return {verdict: found.get(verdict, 0) for verdict in ("pass", "reject", "refused")}
 
     def latest(self, product: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -108,7 +108,7 @@ class Logged:
         }
 
 
-def read_entry_row(row: Row[tuple[object, ...]]) -> Entry:
+def read_entry_row(row: Sequence[object]) -> Entry:
     """An entry from a row that begins with the columns of `log`."""
     return Entry(*row[: len(COLUMNS)])  # type: ignore[arg-type]
 

@@ -19,6 +19,8 @@ Known = Callable[[Scope], Awaitable[bool]]
 Refused = Callable[[Scope, str], Awaitable[None]]
 SETS = 10
 """Times as long may a body with many pictures take."""
+DRAIN_BYTES, DRAIN_SECONDS = 8 << 20, 5.0
+"""Of a body that is too large, that are still read so that the sender hears of it."""
 _PICTURE = re.compile(
     r"/api/v1/(products/[^/]+/inspect|playground/\w+)"
     r"|/2020-11-20/projects/[^/]+/(models/[^/]+/detect|datasets/[^/]+/entries)"
@@ -59,6 +61,7 @@ class Bodies:
                     raise
         if body.problem is not None and not body.started:
             await self.refused(scope, "oversize body" if body.large else "slow upload")
+            await body.drain()
             answer = tell(body.problem, scope.get("request_id", ""))
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
@@ -80,6 +83,7 @@ class _Body:
         self.most, self.seconds = most, seconds
         self.until = time.monotonic() + seconds
         self.read, self.done, self.started, self.large = 0, False, False, False
+        self.more = True
         self.problem: DenseError | None = None
 
     async def receive(self) -> Message:
@@ -96,12 +100,25 @@ class _Body:
             )
             raise self.problem from None
         self.read += len(message.get("body", b""))
-        self.done = not message.get("more_body", False)
+        self.more = bool(message.get("more_body", False))
+        self.done = not self.more
         if self.read > self.most:
             self.done = True
             self.problem = self.too_large()
             raise self.problem
         return message
+
+    async def drain(self) -> None:
+        """Let a body that is a little too large come, unkept: else its sender misses the answer."""
+        read, until = 0, min(self.until, time.monotonic() + DRAIN_SECONDS)
+        while self.large and self.more and read < DRAIN_BYTES:
+            left = max(0.0, until - time.monotonic())
+            try:
+                message = await asyncio.wait_for(self._receive(), left)
+            except asyncio.TimeoutError:
+                return
+            read += len(message.get("body", b""))
+            self.more = bool(message.get("more_body", False))
 
     async def send(self, message: Message) -> None:
         """The answer, unless a problem takes its place."""

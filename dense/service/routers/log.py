@@ -48,7 +48,11 @@ def drift(name: ProductName, core: CoreDep, _: Reader) -> dict[str, object]:
     return drift_report(record, core.ledger).to_json()
 
 
-@router.get("/products/{name}/report.html", response_class=HTMLResponse)
+@router.get(
+    "/products/{name}/report.html",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}, "description": "The report."}},
+)
 def report_html(name: ProductName, core: CoreDep, _: Auditor) -> HTMLResponse:
     """Make the audit report as one page that carries everything in itself."""
     core.record(name)
