@@ -83,7 +83,7 @@ class CategoryData:
 
     def defect_type(self, sample: Sample) -> str:
         """Name of a test picture's kind of defect, or of its folder."""
-        return self._types[sample.image_path]
+        return "" if sample.image_path is None else self._types[sample.image_path]
 
     def small_area(self) -> int | None:
         """Area up to which a defect is among the smallest third of the test set's, by its masks."""

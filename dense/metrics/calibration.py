@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from dense.errors import InputError
 from dense.metrics._checks import as_binary, as_finite
 
-
 ROUNDING = 1e-4
 """Beyond [0, 1] by which sums of float32 probabilities may lie."""
 

@@ -20,6 +20,7 @@ from dense.methods.anomaly.patch import PatchInspector
 from dense.methods.anomaly.patches import Look
 from dense.methods.anomaly.winclip import WinCLIPInspector
 from dense.methods.anomaly.words_memory import WordsMemoryInspector
+from dense.methods.anomaly.words_rarity import WordsRarityInspector
 from dense.prompts import (
     ANOMALOUS_STATES,
     NO_WORDS,
@@ -94,7 +95,7 @@ def explain_decision(inspector: Inspector, sample: Sample) -> Decision:
     """
     if isinstance(inspector, WinCLIPInspector) and inspector.protocol.tiling.kind == "whole":
         return _of_windows(inspector, sample)
-    if isinstance(inspector, PatchInspector):
+    if isinstance(inspector, PatchInspector) and not isinstance(inspector, WordsRarityInspector):
         (look,) = inspector.look([sample])
         return _of_patches(inspector, look)
     raise InputError(
@@ -202,7 +203,7 @@ def _of_words_and_memory(inspector: WordsMemoryInspector, look: Look) -> Decisio
     settings = inspector.settings
     by_words, by_memory = inspector._scales[look.sample.category]
     names, vectors = _phrases(inspector, look)
-    logits, text = inspector._text(look)
+    logits, text = inspector.text_logits(look)
     distance = inspector.distance(look)
     of_words = settings.score_words / by_words.spread
     of_memory = (1 - settings.score_words) / by_memory.spread

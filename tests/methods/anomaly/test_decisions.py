@@ -69,6 +69,11 @@ def test_words_that_were_chosen_carry_the_decision() -> None:
     assert len(told["words"]) == 3
 
 
+def test_rarity_is_not_explained_as_if_it_were_words() -> None:
+    with pytest.raises(InputError, match="words and rarity has no exact shares"):
+        decide("words-rarity", 0)
+
+
 def test_other_methods_have_no_exact_shares() -> None:
     inspector = find_method("subspace", "inspect").builder()(BACKBONE, "nut", shots=2).fit(GOOD)
     with pytest.raises(InputError, match="has no exact shares"):
