@@ -115,7 +115,7 @@ class RegionTraining(nn.Module):
         if self.terms.captions:
             found["loss_captions"] = self.terms.captions * self._caption_term(trace, samples)
         if self.terms.image:
-            found["loss_image"] = self.terms.image * self._image_term(images, trace)
+            found["loss_image"] = self.terms.image * self._image_term(images)
         return found
 
     def finished(self) -> CLIPBackbone:
@@ -237,11 +237,12 @@ class RegionTraining(nn.Module):
                 wanted = vit(F.interpolate(images, size, mode="bilinear")).patch_tokens
         return losses.relation_distillation(context.float(), wanted.float())
 
-    def _image_term(self, images: Tensor, trace: Trace) -> Tensor:
-        """Whole pictures keep the teacher's class tokens."""
+    def _image_term(self, images: Tensor) -> Tensor:
+        """Whole pictures keep the teacher's class tokens, at the size at which they are used."""
+        shown = F.interpolate(images, self.backbone.image_size, mode="bilinear", antialias=True)
         with autocast(images.device, self.settings.precision):
-            own = self.backbone.vit.pool(trace)
-        return losses.region_distillation(own, self._crop_tokens(images))
+            own = self.backbone.vit.encode_image(shown)
+        return losses.region_distillation(own, self._crop_tokens(shown))
 
     def _caption_term(self, trace: Trace, samples: Sequence[RegionSample]) -> Tensor:
         """Contrastive loss of the pictures that have words."""
