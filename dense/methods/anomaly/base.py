@@ -164,6 +164,8 @@ def fitted(memories: Mapping[str, Memory], category: str) -> Memory:
 Made = TypeVar("Made", bound=Inspector, covariant=True)
 Choice = Callable[[Recommended, int], Callable[..., Made]]
 """(what the checkpoint recommends, number of support pictures) → the class with its settings."""
+Maker = Callable[[CLIPBackbone, int, str | Path | None], Callable[..., Made]]
+"""(backbone, number of support pictures, file of learned parts) → what makes the inspector."""
 
 
 class InspectorBuilder(Protocol[Made]):
@@ -202,6 +204,18 @@ def builder(name: str, choose: Choice[Made]) -> InspectorBuilder[Made]:
         choose: Gives the class, its settings filled in.
     """
 
+    def maker(
+        backbone: CLIPBackbone, shots: int, weights: str | Path | None
+    ) -> Callable[..., Made]:
+        refuse_weights(name, weights)
+        return choose(backbone.recommended, shots)
+
+    return build_with(maker)
+
+
+def build_with(maker: Maker[Made]) -> InspectorBuilder[Made]:
+    """The catalogue's build function of any method."""
+
     def build(
         backbone: CLIPBackbone,
         products: str | Mapping[str, str],
@@ -211,8 +225,7 @@ def builder(name: str, choose: Choice[Made]) -> InspectorBuilder[Made]:
         threshold: float | None = None,
         weights: str | Path | None = None,
     ) -> Made:
-        refuse_weights(name, weights)
-        make = choose(backbone.recommended, shots)
+        make = maker(backbone, shots, weights)
         return make(backbone, products, batch_size=batch_size, threshold=threshold)
 
     return build

@@ -19,8 +19,8 @@ from dense.methods.anomaly.base import Inspector
 from dense.methods.anomaly.patch import PatchInspector
 from dense.methods.anomaly.patches import Look
 from dense.methods.anomaly.winclip import WinCLIPInspector
+from dense.methods.anomaly.words import text_logits
 from dense.methods.anomaly.words_memory import WordsMemoryInspector
-from dense.methods.anomaly.words_rarity import WordsRarityInspector
 from dense.prompts import (
     ANOMALOUS_STATES,
     NO_WORDS,
@@ -95,7 +95,7 @@ def explain_decision(inspector: Inspector, sample: Sample) -> Decision:
     """
     if isinstance(inspector, WinCLIPInspector) and inspector.protocol.tiling.kind == "whole":
         return _of_windows(inspector, sample)
-    if isinstance(inspector, PatchInspector) and not isinstance(inspector, WordsRarityInspector):
+    if isinstance(inspector, PatchInspector):
         (look,) = inspector.look([sample])
         return _of_patches(inspector, look)
     raise InputError(
@@ -203,7 +203,8 @@ def _of_words_and_memory(inspector: WordsMemoryInspector, look: Look) -> Decisio
     settings = inspector.settings
     by_words, by_memory = inspector._scales[look.sample.category]
     names, vectors = _phrases(inspector, look)
-    logits, text = inspector.text_logits(look)
+    weights = inspector.state_weights(look.sample.category)
+    logits, text = text_logits(look, weights, settings)
     distance = inspector.distance(look)
     of_words = settings.score_words / by_words.spread
     of_memory = (1 - settings.score_words) / by_memory.spread

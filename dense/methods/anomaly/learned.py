@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.heads.layered import smooth
-from dense.methods.anomaly.base import Inspector, InspectorBuilder
+from dense.methods.anomaly.base import Inspector, InspectorBuilder, build_with
 from dense.methods.batching import iter_batches
 from dense.methods.learned_files import fill_learned, read_parts
 from dense.methods.method import needs_weights
@@ -168,29 +168,20 @@ def learned_builder(
         published: Reads the authors' files.
     """
 
-    def build(
-        backbone: CLIPBackbone,
-        products: str | Mapping[str, str],
-        *,
-        shots: int = 0,
-        batch_size: int = 8,
-        threshold: float | None = None,
-        weights: str | Path | None = None,
-    ) -> MadeLearned:
+    def maker(
+        backbone: CLIPBackbone, _shots: int, weights: str | Path | None
+    ) -> Callable[..., MadeLearned]:
         if weights is None:
             if method.needs_weights:
                 raise needs_weights(method.name, published=True)
-            return method(backbone, products, batch_size=batch_size, threshold=threshold)
+            return method
         state, chosen = read_parts(weights, method.name, backbone, settings, published)
-        inspector = method(
-            backbone,
-            products,
-            settings=chosen,
-            origin=Path(weights).name,
-            batch_size=batch_size,
-            threshold=threshold,
-        )
-        fill_learned(inspector.learned, state, weights)
-        return inspector
 
-    return build
+        def make(*args: Any, **options: Any) -> MadeLearned:
+            inspector = method(*args, settings=chosen, origin=Path(weights).name, **options)
+            fill_learned(inspector.learned, state, weights)
+            return inspector
+
+        return make
+
+    return build_with(maker)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone, LastBlock
 from dense.backbones.attention import AS_TRAINED
@@ -24,21 +22,18 @@ from dense.heads.window import anomaly_probability
 from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import MemoryInspector, MemorySettings
 from dense.methods.anomaly.patches import Look, top_mean
+from dense.methods.anomaly.words import WordSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchProtocol(MemorySettings):
-    """Settings of `PatchInspector`, beside those of the features and the memory.
+class PatchProtocol(MemorySettings, WordSettings):
+    """Settings of `PatchInspector`: those of the features, the memory and the words.
 
     Attributes:
         block: How the last block makes the dense features that are compared with words.
-        temperature: Divides cosine similarities to words.
-        class_token: Weight of the whole image's own text score in the zero-shot image score.
     """
 
     block: LastBlock = AS_TRAINED
-    temperature: float = 0.01
-    class_token: float = 0.0
 
 
 DEFAULT = PatchProtocol()
@@ -98,16 +93,6 @@ class PatchInspector(MemoryInspector):
         share, whole = self.settings.class_token, self._probability(look.class_token, weights)
         score = (1 - share) * top_mean(patch_map, self.settings.top) + share * float(whole)
         return patch_map, score
-
-    def text_logits(self, look: Look) -> tuple[Tensor, float]:
-        """Abnormal less normal words: logits of patches (gh, gw), and the picture's score."""
-        weights, settings = self.state_weights(look.sample.category), self.settings
-        difference = (weights[1] - weights[0]).float() / settings.temperature
-        unit = F.normalize(look.dense.float(), dim=0)
-        logits = look.hide(torch.einsum("dhw,d->hw", unit, difference))
-        whole = float(F.normalize(look.class_token.float(), dim=0) @ difference)
-        share = settings.class_token
-        return logits, (1 - share) * top_mean(logits, settings.top) + share * whole
 
     @property
     def heat_scale(self) -> tuple[float, float]:

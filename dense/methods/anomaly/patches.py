@@ -18,6 +18,7 @@ from dense.backbones.attention import AS_TRAINED
 from dense.backbones.preprocess import fit_short_side
 from dense.errors import InputError
 from dense.heads.layered import smooth
+from dense.heads.rarity import neighbours
 from dense.images import resize_map
 from dense.methods.anomaly.base import Inspector
 from dense.methods.batching import iter_batches
@@ -113,6 +114,11 @@ class Look:
         whole = values.new_full(self.inside.shape, torch.nan)
         whole[self.inside] = values
         return whole.view(self.grid)
+
+    def near(self, apart: int) -> Tensor:
+        """(n, n) bool: patches inside that are less than `apart` from each other."""
+        near = neighbours(self.grid, apart).to(self.dense.device)
+        return near if self.inside is None else near[self.inside][:, self.inside]
 
     def hide(self, patch_map: Tensor) -> Tensor:
         """The same map (gh, gw), nan where nothing was looked at."""

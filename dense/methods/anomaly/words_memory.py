@@ -21,13 +21,14 @@ from torch import Tensor
 from dense.backbones import CLIPBackbone
 from dense.backbones.recommended import Recommended
 from dense.errors import InputError
-from dense.heads.rarity import neighbours, rarity
+from dense.heads.rarity import rarity
 from dense.memory.files import read_measures
 from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import Lesson
 from dense.methods.anomaly.patch import PatchInspector, PatchProtocol, recommended
 from dense.methods.anomaly.patches import Look, top_mean
 from dense.methods.anomaly.scale import Scale
+from dense.methods.anomaly.words import text_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class WordsMemoryInspector(PatchInspector):
         if category not in self._memories:
             return super().score(look)
         by_words, by_memory = self._scales[category]
-        logits, text = by_words.deviations(*self.text_logits(look))
+        logits, text = by_words.deviations(*self._text_logits(look))
         distance = self.distance(look)
         far, score = by_memory.deviations(distance, top_mean(distance, self.settings.top))
         settings = self.settings
@@ -192,7 +193,7 @@ class WordsMemoryInspector(PatchInspector):
 
     def _measure(self, lessons: list[Lesson]) -> tuple[Scale, Scale]:
         """Scales of text logits and of memory distances on the normal pictures."""
-        texts = [self.text_logits(lesson.look) for lesson in lessons]
+        texts = [self._text_logits(lesson.look) for lesson in lessons]
         names = {lesson.image for lesson in lessons}
         if len(names) > 1:
             far = [self.distance(lesson.look, without=lesson.image) for lesson in lessons]
@@ -204,11 +205,12 @@ class WordsMemoryInspector(PatchInspector):
             Scale.of(far, scores),
         )
 
+    def _text_logits(self, look: Look) -> tuple[Tensor, float]:
+        return text_logits(look, self.state_weights(look.sample.category), self.settings)
+
     def _distance_within(self, look: Look) -> Tensor:
         """Distance of each patch to the picture's own patches that are not near it, (gh, gw)."""
-        near = neighbours(look.grid, self.settings.apart).to(look.dense.device)
-        if look.inside is not None:
-            near = near[look.inside][:, look.inside]
+        near = look.near(self.settings.apart)
         found = [rarity(rows, near) for rows in self.memory_rows(look)]
         return look.place(torch.stack(found).mean(0))
 

@@ -12,16 +12,16 @@ from dense.errors import InputError
 from dense.heads.rarity import neighbours, rarity
 from dense.methods.anomaly.patches import top_mean
 from dense.methods.anomaly.scale import Scale
-from dense.methods.anomaly.words_rarity import WordsRarityInspector, WordsRarityProtocol
+from dense.methods.anomaly.words_rarity import WordsRarityInspector, WordsRaritySettings
 from dense.prompts import StateWords
 from dense.structures import Sample
 from tests.helpers import photo, tiny_backbone
 
-SMALL = WordsRarityProtocol(layers=(-2, -1), short_side=64, top=0.05, surfaces=2)
+SMALL = WordsRaritySettings(layers=(-2, -1), short_side=64, top=0.05, surfaces=2)
 
 
 def make(**more) -> WordsRarityInspector:  # type: ignore[no-untyped-def]
-    return WordsRarityInspector(tiny_backbone(), "nut", protocol=replace(SMALL, **more))
+    return WordsRarityInspector(tiny_backbone(), "nut", replace(SMALL, **more))
 
 
 def test_rarity_alone_is_the_distance_within_the_picture_on_the_scale_of_surfaces() -> None:
@@ -42,8 +42,8 @@ def test_rarity_alone_is_the_distance_within_the_picture_on_the_scale_of_surface
 def test_words_alone_is_the_text_score_on_the_scale_of_surfaces() -> None:
     inspector = make(share=0.0)
     look = next(iter(inspector.look([Sample(photo(64, 64, 3))])))
-    logits, score = inspector.text_logits(look)
-    texts = [inspector.text_logits(one) for one in inspector._surfaces]
+    logits, score = inspector._text_logits(look)
+    texts = [inspector._text_logits(one) for one in inspector._surfaces]
     scale = Scale.of([one for one, _ in texts], [one for _, one in texts])
     found = inspector.score(look)
     torch.testing.assert_close(found[0], (logits - scale.mean) / scale.spread)
@@ -78,7 +78,15 @@ def test_support_is_refused() -> None:
         make().fit([Sample(photo(64, 64, 0), label=0)])
 
 
-@pytest.mark.parametrize("wrong", [{"share": 1.5}, {"apart": 0}, {"surfaces": 0}])
+def test_the_card_tells_what_counts_and_nothing_of_memories() -> None:
+    card = make(share=0.25, seed=3).describe()
+    assert (card["share"], card["seed"]) == (0.25, 3)
+    assert not {"coreset", "index", "shots"} & card.keys()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"share": 1.5}, {"neighbours": 0}, {"apart": 0}, {"surfaces": 0}]
+)
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="share must lie in"):
         replace(SMALL, **wrong)
