@@ -22,6 +22,10 @@ class UnknownNameError(InputError):
     """A name that is not among the known ones."""
 
 
+class TooManyPixelsError(InputError):
+    """A picture that is larger than what is read."""
+
+
 class ConflictError(InputError):
     """A change that does not fit what there is by now: a taken name, somebody who was faster."""
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dense.errors import InputError
+from dense.errors import InputError, TooManyPixelsError
 from dense.outputs import write_bytes
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ class _opened:
             self.picture.load()
         except InputError:
             raise
+        except Image.DecompressionBombError as error:
+            raise TooManyPixelsError(f"cannot read {self.path}: {_reason(error)}") from error
         except Exception as error:  # decoders raise many kinds on broken files
             raise InputError(f"cannot read {self.path} as an image: {_reason(error)}") from error
         return self.picture
@@ -195,7 +197,7 @@ class _opened:
     def _check_size(self, picture: Image.Image) -> None:
         width, height = picture.size
         if width * height > self.max_pixels:
-            raise InputError(
+            raise TooManyPixelsError(
                 f"{self.path} has {width * height / 1e6:.0f} megapixels, more than the "
                 f"{self.max_pixels / 1e6:.0f} that are read; cut it into tiles"
             )

@@ -114,7 +114,7 @@ def segment_map(
         if not probabilities:
             part = class_probabilities(part * classifier.logit_scale, classifier)
         best = part.max(0)
-        return best.values, best.indices
+        return best.values.clamp(max=1), best.indices  # sums of float32 may be above by 1e-5
 
     bound = label_free_threshold(decide(scores)[0]) if threshold == "otsu" else float(threshold)
     class_map = np.empty(size, np.int64)

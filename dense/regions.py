@@ -50,7 +50,10 @@ def sliding_starts(length: int, crop: int, stride: int) -> list[int]:
 
 
 def to_patches(boxes: Tensor, size: Size, grid: Size) -> Tensor:
-    """Boxes (R, 4) xyxy in pixels of a picture (H, W) → the same in patches of its grid."""
+    """Boxes (R, 4) xyxy in pixels of a picture (H, W) → the same in cells of a grid over it.
+
+    Cells are patches, or the pixels of the picture at another size.
+    """
     across, down = grid[1] / size[1], grid[0] / size[0]
     return boxes.float() * boxes.new_tensor([across, down, across, down], dtype=torch.float32)
 

@@ -1,17 +1,19 @@
 """The benchmark's arithmetic, and that its quick form runs on any machine."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from dense import benchmark
-from dense.benchmark import Pairs, Row, as_records, format_table, run, time_pairs
+from dense.benchmark import Pairs, Row, as_records, format_table, looking, run, time_pairs
 from dense.benchmark.models import QUICK_MODEL, random_backbone
 from dense.benchmark.peers import drop_tokens
 from dense.benchmark.windows import window_products
 from dense.errors import InputError
 from dense.methods.anomaly.winclip import WinCLIPInspector
+from tests.helpers import tiny_backbone
 
 
 def test_ratio_is_the_median_of_pairs() -> None:
@@ -57,6 +59,29 @@ def test_quick_measurements_of_regions() -> None:
     pooling, step = run(quick=True, only=["regions"])
     assert pooling.ratio > 0 and "1000 boxes" in pooling.name
     assert 0.2 < step.ratio < 20 and "crops" in step.note
+
+
+def test_quick_measurements_of_looking() -> None:
+    crops, features, prompt = run(quick=True, only=["looking"])
+    assert all(row.bar is None and row.ratio > 0 for row in (crops, features, prompt))
+    assert "of its multiplications" in features.note
+    assert prompt.peer == "300.0 ms" and "which encodes" in prompt.note
+
+
+def test_absent_segment_anything_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking.importlib.util, "find_spec", lambda _: None)
+    row = run(quick=True, only=["looking"])[-1]
+    assert row.ratio is None and "segment-anything is missing" in row.note
+
+
+def test_feature_crops_are_counted_by_hand() -> None:
+    # the tiny tower: T = 17 tokens, C = 32, D = 16, 3 blocks
+    crop = 2 * 17 * 32 + 9 * 32**2 + 32 * 16
+    whole = 3 * 17 * (12 * 32**2 + 2 * 17 * 32)
+    assert looking.crop_cost(tiny_backbone().vit, (4, 4), 10) == pytest.approx(10 * crop / whole)
+    tower = SimpleNamespace(width=384, prefix=1)  # the packaged model's shapes
+    packaged = SimpleNamespace(tower=tower, joint_dim=384, num_blocks=11)
+    assert looking.crop_cost(packaged, (16, 16), 50) == pytest.approx(0.015, abs=0.001)
 
 
 def test_memory_runs_in_its_own_process() -> None:

@@ -61,6 +61,12 @@ def test_threshold_with_background() -> None:
     assert got.class_map.tolist() == [[0, 1]]
 
 
+def test_confidence_is_a_probability_after_rounding_steps() -> None:
+    """Refined probabilities sum to one up to float32: 1.00001 would be 0 as 16 bits."""
+    got = segment_map(torch.full((1, 2, 2), 1.00001), (2, 2), classifier(1), probabilities=True)
+    assert (got.confidence == 1).all()
+
+
 def test_undecided_is_never_a_class() -> None:
     assert undecided_index(255) == 255
     assert undecided_index(256) == 65535

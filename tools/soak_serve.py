@@ -24,14 +24,18 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from soak_memory import judge_memory, resident
+
+if TYPE_CHECKING:
+    from dense.service.client import Client
+
 SAMPLES = Path(__file__).resolve().parents[1] / "data/samples/surfaces/brick_paving"
-SETTLED = 60.0
-"""Seconds for which a worker's memory must be watched, after twice as many for it to settle."""
-GROWTH = 0.1
-"""Share by which it may grow until the worker's end: caches fill, allocators keep pages."""
+A_CONNECTION = 10
+"""Pictures of a client by one connection."""
 
 
 def main() -> int:
@@ -122,34 +126,38 @@ class Soak:
             client.calibrate("soak", 0.2)
 
     def send(self, number: int) -> None:
-        """What a client does until the end."""
-        from dense.service.client import Client, ServiceError
+        """What a client does until the end; new connections share the work out among workers."""
+        from dense.service.client import Client
 
         chance = random.Random(f"{self.arguments.seed} {number}")
         pictures = [path.read_bytes() for path in sorted(SAMPLES.glob("test/*/*.jpg"))]
-        with Client(self.url, self.key, patience=120, timeout=120) as client:
-            for count in itertools.count():
-                if self.stop.is_set():
-                    return
-                source, data = f"client-{number}-{count}", chance.choice(pictures)
-                begun = time.monotonic()
-                try:
-                    if chance.random() < 0.7:
-                        name = client.inspect("soak", data, source=source, suffix=".jpg").id
-                        kind = "decision"
-                    else:
-                        name = client.submit("soak", data, source=source, suffix=".jpg").id
-                        kind = "accepted"
-                        self.stop.wait(chance.uniform(0, 2))
-                except ServiceError as error:
-                    with self.lock:
-                        self.answers[f"error {error.status}"] += 1
-                    continue
-                with self.lock:
-                    self.accepted[source] = name
-                    self.answers[kind] += 1
-                    if kind == "decision":
-                        self.seconds.append(time.monotonic() - begun)
+        counts = itertools.count()
+        while not self.stop.is_set():
+            with Client(self.url, self.key, patience=120, timeout=120) as client:
+                for count in itertools.islice(counts, A_CONNECTION):
+                    if not self.stop.is_set():
+                        data = chance.choice(pictures)
+                        self.ask(client, f"client-{number}-{count}", data, chance)
+
+    def ask(self, client: Client, source: str, data: bytes, chance: random.Random) -> None:
+        """Have a picture judged and note what was answered."""
+        from dense.service.client import ServiceError
+
+        begun, wait = time.monotonic(), chance.random() < 0.7
+        take = client.inspect if wait else client.submit
+        try:
+            name = take("soak", data, source=source, suffix=".jpg").id
+        except ServiceError as error:
+            with self.lock:
+                self.answers[f"error {error.status}"] += 1
+            return
+        with self.lock:
+            self.accepted[source] = name
+            self.answers["decision" if wait else "accepted"] += 1
+            if wait:
+                self.seconds.append(time.monotonic() - begun)
+        if not wait:
+            self.stop.wait(chance.uniform(0, 2))
 
     def kill_workers(self) -> None:
         """SIGKILL a random worker at random moments, evenly spread over the first 5/6."""
@@ -209,11 +217,11 @@ class Soak:
         verified = ledger.verify()
         without = sorted(set(self.accepted) - set(logged))
         twice = sorted(source for source, count in logged.items() if count > 1)
-        growth = self.growth()
+        memory = judge_memory(self.memory)
         restarts = self.log.read_text(errors="replace").count("Application startup complete")
         ok = not without and not twice and not unfinished and verified.ok
         return {
-            "ok": ok and len(self.killed) == self.arguments.kills and growth["flat"] is not False,
+            "ok": ok and len(self.killed) == self.arguments.kills and memory["flat"] is not False,
             "seconds": round(seconds, 1),
             "clients": self.arguments.clients,
             "workers": self.arguments.workers,
@@ -228,26 +236,8 @@ class Soak:
             "unfinished": unfinished,
             "log_verified": verified.ok,
             "seconds_to_decision": quantiles(self.seconds),
-            "memory": growth,
+            "memory": memory,
             "exit_code": code,
-        }
-
-    def growth(self) -> dict[str, object]:
-        """Memory of workers that lived long enough, from the first to the last quarter."""
-        rows = []
-        for pid, samples in self.memory.items():
-            settled = [size for at, size in samples if at >= samples[0][0] + 2 * SETTLED]
-            if len(settled) >= SETTLED:
-                part = max(1, len(settled) // 4)
-                first, last = (statistics.median(p) for p in (settled[:part], settled[-part:]))
-                rows.append({"pid": pid, "seconds": len(settled), "mib": [first, last]})
-        for row in rows:
-            row["mib"] = [round(value / 2**20, 1) for value in row["mib"]]  # type: ignore[union-attr]
-        shares = [row["mib"][1] / row["mib"][0] - 1 for row in rows]  # type: ignore[index]
-        return {
-            "workers": rows,
-            "largest_growth": round(max(shares), 4) if shares else None,
-            "flat": max(shares) <= GROWTH if shares else None,
         }
 
     def command(self, *words: str) -> str:
@@ -269,15 +259,6 @@ def workers_of(parent: int) -> list[int]:
             if int(fields[1]) == parent and b"spawn_main" in words:
                 found.append(int(place.name))
     return sorted(found)
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory of a process, 0 if it has ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def quantiles(values: list[float]) -> dict[str, float]:

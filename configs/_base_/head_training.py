@@ -1,4 +1,4 @@
-"""Shared by trainings of decode heads: loop and log, AdamW, the export of the head."""
+"""Shared by trainings of decode heads: model, loop and log, AdamW, the export of the head."""
 
 from mmengine.config import read_base
 
@@ -16,6 +16,8 @@ from dense.engine.model import RunnerModel
 from dense.engine.optim import LearnableParameters
 from dense.engine.segment_stage import head_student, maskclip_plus_student
 
+model = dict(type=RunnerModel, method=dict(type=head_student))
+train_dataloader = dict(type=train_loader, augment=dict(type=train_augment))
 optim_wrapper = dict(
     type=OptimWrapper,
     constructor=LearnableParameters,

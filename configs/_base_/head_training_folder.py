@@ -4,24 +4,12 @@ from mmengine.config import read_base
 
 with read_base():
     from .head_training import *
+    from .segment_folder import data_root, dataset
 
-from dense.datasets import SegmentationFolder
-
-data_root = "data/my_photos"
-dataset = dict(type=SegmentationFolder, root=data_root)
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=head_student,
-        backbone=dict(type=clip, name="embedded"),
-        classes=dict(type=class_names, dataset=dataset),
-        side=336,
-    ),
+model["method"].update(
+    backbone=dict(type=clip, name="embedded"),
+    classes=dict(type=class_names, dataset=dataset),
+    side=336,
 )
-train_dataloader = dict(
-    type=train_loader,
-    dataset=dataset,
-    batch_size=8,
-    num_workers=2,
-    augment=dict(type=train_augment, size=(336, 336)),
-)
+train_dataloader.update(dataset=dataset, batch_size=8, num_workers=2)
+train_dataloader["augment"].update(size=(336, 336))

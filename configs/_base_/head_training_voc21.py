@@ -4,39 +4,17 @@ from mmengine.config import read_base
 
 with read_base():
     from .head_training import *
-    from .segmentation import background_words, voc_words
+    from .segment_voc21 import background_words, data_root, dataset, voc_words
 
-from mmseg.datasets import PascalVOCDataset
-
-from dense.engine.mmseg_data import MMSegSamples
-
-data_root = "data/VOCdevkit/VOC2012"
-dataset = dict(
-    type=MMSegSamples,
-    dataset=PascalVOCDataset,
-    options=dict(
-        data_root=data_root,
-        ann_file="ImageSets/Segmentation/train.txt",
-        data_prefix=dict(img_path="JPEGImages", seg_map_path="SegmentationClass"),
-    ),
+dataset["options"].update(ann_file="ImageSets/Segmentation/train.txt")
+model["method"].update(
+    backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
+    classes=dict(type=class_names, dataset=dataset),
+    background=background_words,
+    words=voc_words,
+    side=448,
 )
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=head_student,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        background=background_words,
-        words=voc_words,
-        side=448,
-    ),
-)
-train_dataloader = dict(
-    type=train_loader,
-    dataset=dataset,
-    batch_size=16,
-    num_workers=4,
-    augment=dict(type=train_augment, size=(448, 448)),
-)
+train_dataloader.update(dataset=dataset, batch_size=16, num_workers=4)
+train_dataloader["augment"].update(size=(448, 448))
 param_scheduler[0].update(end=2000)
 train_cfg.update(max_iters=2000)

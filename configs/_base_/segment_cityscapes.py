@@ -1,19 +1,13 @@
-"""Shared by ViT-B/16 on Cityscapes val, 19 classes: data, words, protocol.
-
-The protocol is that of SCLIP and its successors, the same for every method.
-"""
+"""Cityscapes val, 19 classes; larger pictures, as its family has them."""
 
 from mmengine.config import read_base
 
 with read_base():
-    from .segmentation import *
+    from .segment_vitb16 import *
 
 from mmseg.datasets import CityscapesDataset
 
-from dense.engine.data import class_names, test_loader
-from dense.engine.factories import clip, segmentor
 from dense.engine.mmseg_data import MMSegSamples
-from dense.engine.model import RunnerModel
 
 data_root = "data/cityscapes"
 dataset = dict(
@@ -24,16 +18,8 @@ dataset = dict(
         data_prefix=dict(img_path="leftImg8bit/val", seg_map_path="gtFine/val"),
     ),
 )
-
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=segmentor,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        protocol="sclip",
-        short_side=560,
-        batch_size=16,
-    ),
+model["method"].update(
+    classes=dict(type=class_names, dataset=dataset),
+    short_side=560,
 )
-test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)
+test_dataloader.update(dataset=dataset)

@@ -1,38 +1,17 @@
-"""Shared by ViT-B/16 on COCO-Object val2017, 80 things and background: data, words, protocol.
-
-The protocol is that of SCLIP and its successors, the same for every method.
-"""
+"""COCO-Object val2017, 80 things and background: COCO-Stuff's pictures, other masks."""
 
 from mmengine.config import read_base
 
 with read_base():
-    from .segmentation import *
+    from .segment_coco_stuff import data_root, dataset
+    from .segment_vitb16 import *
 
-from dense.engine.data import class_names, test_loader
-from dense.engine.factories import clip, segmentor
-from dense.engine.mmseg_data import COCOObjectDataset, MMSegSamples
-from dense.engine.model import RunnerModel
+from dense.engine.mmseg_data import COCOObjectDataset
 
-data_root = "data/coco_stuff164k"
-dataset = dict(
-    type=MMSegSamples,
-    dataset=COCOObjectDataset,
-    options=dict(
-        data_root=data_root,
-        data_prefix=dict(img_path="images/val2017", seg_map_path="annotations/val2017"),
-    ),
+dataset.update(dataset=COCOObjectDataset)
+model["method"].update(
+    classes=dict(type=class_names, dataset=dataset),
+    background=background_words,
+    threshold=0.1,
 )
-
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=segmentor,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        background=background_words,
-        protocol="sclip",
-        threshold=0.1,
-        batch_size=16,
-    ),
-)
-test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)
+test_dataloader.update(dataset=dataset)

@@ -1,19 +1,14 @@
-"""Shared by ViT-B/16 on COCO-Stuff 164k val2017, 171 classes: data, words, protocol.
-
-The protocol is that of SCLIP and its successors, the same for every method.
-"""
+"""COCO-Stuff 164k val2017, 171 classes."""
 
 from mmengine.config import read_base
 
 with read_base():
-    from .segmentation import *
+    from .segment_vitb16 import *
 
 from mmseg.datasets import COCOStuffDataset
 
-from dense.engine.data import class_names, test_loader
-from dense.engine.factories import clip, segmentor, stuff_words
+from dense.engine.factories import stuff_words
 from dense.engine.mmseg_data import MMSegSamples
-from dense.engine.model import RunnerModel
 
 data_root = "data/coco_stuff164k"
 dataset = dict(
@@ -24,16 +19,8 @@ dataset = dict(
         data_prefix=dict(img_path="images/val2017", seg_map_path="annotations/val2017"),
     ),
 )
-
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=segmentor,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        words=dict(type=stuff_words, dataset=dataset),
-        protocol="sclip",
-        batch_size=16,
-    ),
+model["method"].update(
+    classes=dict(type=class_names, dataset=dataset),
+    words=dict(type=stuff_words, dataset=dataset),
 )
-test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)
+test_dataloader.update(dataset=dataset)

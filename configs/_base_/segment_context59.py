@@ -1,43 +1,16 @@
-"""Shared by ViT-B/16 on Pascal Context val, 59 classes without background: data, words, protocol.
-
-The protocol is that of SCLIP and its successors, the same for every method.
-"""
+"""Pascal Context val, 59 classes without background."""
 
 from mmengine.config import read_base
 
 with read_base():
-    from .segmentation import *
+    from .segment_context60 import context_words, data_root, dataset
+    from .segment_vitb16 import *
 
 from mmseg.datasets import PascalContextDataset59
 
-from dense.engine.data import class_names, test_loader
-from dense.engine.factories import clip, segmentor
-from dense.engine.mmseg_data import MMSegSamples
-from dense.engine.model import RunnerModel
-
-data_root = "data/VOCdevkit/VOC2010"
-dataset = dict(
-    type=MMSegSamples,
-    dataset=PascalContextDataset59,
-    options=dict(
-        data_root=data_root,
-        ann_file="ImageSets/SegmentationContext/val.txt",
-        data_prefix=dict(img_path="JPEGImages", seg_map_path="SegmentationClassContext"),
-    ),
+dataset.update(dataset=PascalContextDataset59)
+model["method"].update(
+    classes=dict(type=class_names, dataset=dataset),
+    words=context_words,
 )
-
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=segmentor,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        words=dict(
-            pottedplant="potted plant",
-            tvmonitor="television monitor",
-        ),
-        protocol="sclip",
-        batch_size=16,
-    ),
-)
-test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)
+test_dataloader.update(dataset=dataset)

@@ -1,19 +1,13 @@
-"""Shared by ViT-B/16 on Pascal Context val, 59 classes and background: data, words, protocol.
-
-The protocol is that of SCLIP and its successors, the same for every method.
-"""
+"""Pascal Context val, 59 classes and background."""
 
 from mmengine.config import read_base
 
 with read_base():
-    from .segmentation import *
+    from .segment_vitb16 import *
 
 from mmseg.datasets import PascalContextDataset
 
-from dense.engine.data import class_names, test_loader
-from dense.engine.factories import clip, segmentor
 from dense.engine.mmseg_data import MMSegSamples
-from dense.engine.model import RunnerModel
 
 data_root = "data/VOCdevkit/VOC2010"
 dataset = dict(
@@ -25,21 +19,11 @@ dataset = dict(
         data_prefix=dict(img_path="JPEGImages", seg_map_path="SegmentationClassContext"),
     ),
 )
-
-model = dict(
-    type=RunnerModel,
-    method=dict(
-        type=segmentor,
-        backbone=dict(type=clip, name="ViT-B-16", pretrained="openai"),
-        classes=dict(type=class_names, dataset=dataset),
-        background=background_words,
-        words=dict(
-            pottedplant="potted plant",
-            tvmonitor="television monitor",
-        ),
-        protocol="sclip",
-        threshold=0.1,
-        batch_size=16,
-    ),
+context_words = dict(pottedplant="potted plant", tvmonitor="television monitor")
+model["method"].update(
+    classes=dict(type=class_names, dataset=dataset),
+    background=background_words,
+    words=context_words,
+    threshold=0.1,
 )
-test_dataloader = dict(type=test_loader, dataset=dataset, batch_size=1, num_workers=4)
+test_dataloader.update(dataset=dataset)

@@ -1,4 +1,4 @@
-"""Shared by segmentation configs: the metric, words for a background class and for VOC's names.
+"""Shared by segmentation configs: the metric, words for a background class.
 
 The background words are those that SCLIP (Wang et al., ECCV 2024) introduced for VOC's background
 and that later papers kept.
@@ -41,9 +41,3 @@ background_words = [
     "rail",
     "fence",
 ]
-
-voc_words = dict(
-    diningtable="dining table",
-    pottedplant="potted plant",
-    tvmonitor="television monitor",
-)

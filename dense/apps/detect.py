@@ -10,21 +10,18 @@ from pathlib import Path
 
 from dense.apps.files import Report, Track, about, outcome, read_all
 from dense.backbones import CLIPBackbone
-from dense.classifier import build_text_classifier
 from dense.datasets.boxes import BoxesByName, proposals_json
 from dense.errors import InputError
 from dense.evaluation.detection import coco_rows
 from dense.images import write_image
 from dense.methods.catalog import find_method
 from dense.methods.detection.base import Detector
-from dense.methods.detection.detector import CROPS, TO_LOOK_AT, DetectSettings
+from dense.methods.detection.build import build_detector, takes_proposals, with_crops
+from dense.methods.detection.detector import TO_LOOK_AT, DetectSettings
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.segment_anything import SamProposals, load_generator
-from dense.methods.detection.vocabulary import object_classes
-from dense.methods.method import Method, needs_weights, refuse_weights
 from dense.outputs import check_writable, write_json, write_text
-from dense.prompts import ClassList
 from dense.refine.cutters import find_cutter
 from dense.refine.masks import refine_detections
 from dense.rle import encode_rle
@@ -40,7 +37,7 @@ def make_detector(
     background: Sequence[str] | None = None,
     method: str = "regions",
     settings: DetectSettings | None = None,
-    proposals: int = 300,
+    proposals: int = PatchGrouping.limit,
     sam: str | Path | None = None,
     sam_kind: str = "vit_b",
     weights: str | Path | None = None,
@@ -50,7 +47,7 @@ def make_detector(
     Args:
         backbone: A loaded CLIP.
         classes: One entry a class, synonyms after semicolons.
-        background: See `object_classes`.
+        background: See `build_detector`.
         method: A "detect" method of the catalogue.
         settings: See `DetectSettings`; `TO_LOOK_AT` if ``None``.
         proposals: Most regions of a picture that are looked at; trained methods have their own.
@@ -62,41 +59,25 @@ def make_detector(
         InputError: If the words or a name cannot be used.
     """
     row = find_method(method, "detect")
-    if settings is None:
-        settings = replace(TO_LOOK_AT, crops=CROPS if method == "regions-crops" else 0)
     if proposals < 1:
         raise InputError(f"the number of proposals must be 1 or more, got {proposals}")
-    if row.trained:
-        return _trained(
-            row, backbone, object_classes(classes, background or []), settings, weights, sam
-        )
-    refuse_weights(method, weights)
-    class_list = object_classes(classes, background)
-    proposer: Proposer | None = None if method == "boxes" else PatchGrouping(limit=proposals)
+    proposer: Proposer | None = None
     if sam is not None:
-        if method == "boxes":
-            raise InputError("choose given boxes or segment-anything's masks, not both")
+        if not takes_proposals(row):
+            raise InputError(f"{method} looks at no proposals: leave segment-anything out")
         device = str(backbone.device)
         proposer = SamProposals(load_generator(sam, kind=sam_kind, device=device), limit=proposals)
-    classifier = build_text_classifier(backbone, class_list)
-    return row.builder()(backbone, classifier, proposer=proposer, settings=settings)
-
-
-def _trained(
-    row: Method,
-    backbone: CLIPBackbone,
-    class_list: ClassList,
-    settings: DetectSettings,
-    weights: str | Path | None,
-    sam: str | Path | None,
-) -> Detector:
-    """A detector that has learned what is no object, and makes its own proposals."""
-    if sam is not None:
-        raise InputError(f"{row.name} makes its own proposals: leave segment-anything out")
-    if weights is None:
-        raise needs_weights(row.name)
-    classifier = build_text_classifier(backbone, class_list)
-    return row.builder()(backbone, classifier, settings=settings, weights=weights)
+    elif takes_proposals(row):
+        proposer = PatchGrouping(limit=proposals)
+    return build_detector(
+        backbone,
+        classes,
+        background=background,
+        method=method,
+        proposer=proposer,
+        settings=settings or with_crops(TO_LOOK_AT, method),
+        weights=weights,
+    )
 
 
 def detect_images(
@@ -141,12 +122,12 @@ def detect_images(
         if boxes is not None and sample.image_path is not None:
             sample = replace(sample, boxes=boxes.get(sample.image_path.name))
         begun = time.perf_counter()
-        result = detector.predict([sample])[0]
+        result, proposals = detector.detect(sample)
         if cutter is not None:
             result = refine_detections(cutter, sample.image, result)
         seconds = time.perf_counter() - begun
         if save_proposals is not None and sample.image_path is not None:
-            proposed[sample.image_path] = detector.propose(sample).boxes.numpy()
+            proposed[sample.image_path] = proposals.boxes.numpy()
         write_image(out / f"{name}_boxes.png", draw_detections(sample.image, result))
         rows += coco_rows(result, len(records) + 1, category_ids)
         found = {"objects": objects(result), "picture": f"{name}_boxes.png"}

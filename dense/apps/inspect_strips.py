@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dense.apps.files import Report
+from dense.apps.files import Report, Track
 from dense.errors import InputError
 from dense.images import write_image
 from dense.methods.anomaly.base import Inspector
-from dense.methods.anomaly.guided import GuidedInspector
+from dense.methods.anomaly.guided import GuidedInspector, Strip
 from dense.methods.anomaly.tiles import Box
 from dense.outputs import check_writable, output_names, write_json
 from dense.strips import open_strips
@@ -62,6 +62,7 @@ def inspect_strips(
     *,
     category: str = "",
     scale: tuple[float, float] | None = None,
+    track: Track[Strip] | None = None,
 ) -> Report:
     """Judge pictures of any height in bounded memory: ``NAME_heat.png`` and ``results.json``.
 
@@ -73,6 +74,7 @@ def inspect_strips(
         out: Folder of the results.
         category: Which of the inspector's products the pictures show.
         scale: (low, high) anomaly values of the heat colours; by default the method's.
+        track: Wraps the strips of a picture in a progress bar.
 
     Raises:
         InputError: If the inspector is not guided, a picture cannot be read, or the place cannot
@@ -82,36 +84,10 @@ def inspect_strips(
         raise InputError("pictures are judged in strips by guided methods: add --guided")
     out, started = check_writable(out), time.perf_counter()
     scale = scale or inspector.heat_scale
-    records = []
-    for name, path in zip(output_names(paths), paths, strict=True):
-        begun, source = time.perf_counter(), open_strips(path)
-        reduced = Reduced(source.size)
-        scores: list[float] = []
-        looks: list[tuple[Box, float]] = []
-        for strip in inspector.stream(source, category):
-            height = len(strip.anomaly_map)
-            rows = source.read(strip.top, strip.top + height)
-            reduced.add(strip.top, strip.anomaly_map, rows)
-            scores += strip.scores
-            looks += strip.looks
-        score = max(scores)
-        decided = None if inspector.threshold is None else score >= inspector.threshold
-        result = AnomalyResult(reduced.map, score)
-        write_image(out / f"{name}_heat.png", draw_anomaly(reduced.image, result, scale=scale))
-        records.append(
-            {
-                "file": str(path),
-                "height": source.size[0],
-                "width": source.size[1],
-                "seconds": round(time.perf_counter() - begun, 4),
-                "score": score,
-                "is_anomalous": decided,
-                "peak": _peak(reduced),
-                "places": _places(looks),
-                "heat": f"{name}_heat.png",
-                "reduced_by": reduced.factor,
-            }
-        )
+    records = [
+        _judge(inspector, path, out / f"{name}_heat.png", category, scale, track)
+        for name, path in zip(output_names(paths), paths, strict=True)
+    ]
     report: Report = {
         "command": "inspect",
         "method": inspector.describe(),
@@ -123,6 +99,42 @@ def inspect_strips(
     }
     write_json(out / "results.json", report)
     return report
+
+
+def _judge(
+    inspector: GuidedInspector,
+    path: Path,
+    heat: Path,
+    category: str,
+    scale: tuple[float, float],
+    track: Track[Strip] | None,
+) -> Report:
+    begun, source = time.perf_counter(), open_strips(path)
+    reduced = Reduced(source.size)
+    scores: list[float] = []
+    looks: list[tuple[Box, float]] = []
+    strips: Iterable[Strip] = inspector.stream(source, category)
+    if track:
+        strips = track(strips, len(inspector.tops(source.size)), path.name)
+    for strip in strips:
+        reduced.add(strip.top, strip.anomaly_map, strip.image)
+        scores += strip.scores
+        looks += strip.looks
+    score = max(scores)
+    result = AnomalyResult(reduced.map, score)
+    write_image(heat, draw_anomaly(reduced.image, result, scale=scale))
+    return {
+        "file": str(path),
+        "height": source.size[0],
+        "width": source.size[1],
+        "seconds": round(time.perf_counter() - begun, 4),
+        "score": score,
+        "is_anomalous": None if inspector.threshold is None else score >= inspector.threshold,
+        "peak": _peak(reduced),
+        "places": _places(looks),
+        "heat": heat.name,
+        "reduced_by": reduced.factor,
+    }
 
 
 def _places(looks: Sequence[tuple[Box, float]]) -> list[dict[str, object]]:

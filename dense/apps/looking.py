@@ -18,7 +18,7 @@ from dense.datasets.coco import BoxRecord, read_coco
 from dense.datasets.regions import read_segmentation
 from dense.errors import InputError
 from dense.images import read_mask, write_image
-from dense.methods.detection.detector import build as build_detector
+from dense.methods.detection.detector import OpenVocabDetector
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.looking.answers import Grounded, RegionNames, classify, ground
 from dense.methods.looking.ask import PhraseFinder, RegionNamer, build_looker, phrase_classifier
@@ -193,7 +193,7 @@ def ground_images(
     backbone = finder.backbone
     texts = phrase_classifier(backbone, phrases, templates=finder.templates)
     out = check_writable(out)
-    detector = build_detector(backbone, texts, proposer=PatchGrouping(limit=proposals))
+    detector = OpenVocabDetector(backbone, texts, proposer=PatchGrouping(limit=proposals))
     started = time.perf_counter()
     skipped: list[Report] = []
     records: list[Report] = []
@@ -203,7 +203,7 @@ def ground_images(
         if regions is not None:
             asked = regions(sample)
         else:
-            boxes = detector.propose(sample).boxes.numpy()
+            boxes = detector.detect(sample)[1].boxes.numpy()
             asked = asked_regions(sample.image_size, boxes if len(boxes) else None)
         result = ground(
             backbone, finder.looker, sample.image, texts, asked, negatives=finder.negative_rows

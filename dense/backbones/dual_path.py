@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dense.backbones.attention import TokenLayout
-from dense.backbones.blocks import Block, attend, run_block
+from dense.backbones.attention import TokenLayout, attention_sum
+from dense.backbones.blocks import Block, run_block
 from dense.backbones.trace import Trace
 from dense.backbones.vit import DenseViT
 from dense.errors import InputError
@@ -44,7 +44,7 @@ class DualPath:
 def value_value(block: Block, x: Tensor, layout: TokenLayout) -> Tensor:
     """Values mixed by their own similarity."""
     v = block.qkv(x)[2]
-    return attend(v, v, v)
+    return attention_sum([(v, v)], v)
 
 
 def parallel_outputs(

@@ -28,7 +28,8 @@ def _onednn_works() -> bool:
     return torch.allclose(fused, F.gelu(F.linear(x, w, b)), atol=1e-5)
 
 
-def _use_onednn(x: Tensor, weight: Tensor) -> bool:
+def use_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether products of two tensors go through oneDNN."""
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32 == weight.dtype
@@ -42,13 +43,13 @@ def _use_onednn(x: Tensor, weight: Tensor) -> bool:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`torch.nn.functional.linear`, through oneDNN where that is allowed. x (..., in)."""
-    if _use_onednn(x, weight):
+    if use_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`gelu(linear(x))` with the exact (erf) GELU. x (..., in)."""
-    if _use_onednn(x, weight):
+    if use_onednn(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "none")
     return F.gelu(F.linear(x, weight, bias))

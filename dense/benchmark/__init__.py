@@ -91,10 +91,11 @@ def time_pairs(ours: Callable[[], object], peer: Callable[[], object], repeats: 
 def pair_row(name: str, pairs: Pairs, bar: float | None, note: str = "") -> Row:
     """A row of two times."""
     ours, peer = statistics.median(pairs.ours), statistics.median(pairs.peer)
-    return Row(name, _seconds(ours), _seconds(peer), pairs.ratio, bar, note)
+    return Row(name, format_seconds(ours), format_seconds(peer), pairs.ratio, bar, note)
 
 
-def _seconds(value: float) -> str:
+def format_seconds(value: float) -> str:
+    """A time in the unit that suits it."""
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.1f} ms"
 
 
@@ -158,6 +159,12 @@ def _regions(quick: bool) -> list[Row]:
     return measure_regions(quick)
 
 
+def _looking(quick: bool) -> list[Row]:
+    from dense.benchmark.looking import measure_looking
+
+    return measure_looking(quick)
+
+
 def _start_up(quick: bool) -> list[Row]:
     """`dense --help`, the whole process."""
     times = []
@@ -172,7 +179,7 @@ def _start_up(quick: bool) -> list[Row]:
         subprocess.run(command, check=True, capture_output=True)  # nosec B603  # own interpreter, fixed arguments
         times.append(time.perf_counter() - begin)
     seconds = statistics.median(times)
-    return [Row("dense --help", _seconds(seconds), "0.70 s", seconds / 0.7, 1.0, "start-up")]
+    return [Row("dense --help", format_seconds(seconds), "0.70 s", seconds / 0.7, 1.0, "start-up")]
 
 
 _MEMORY = """
@@ -233,6 +240,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "windows": _windows,
     "linear": _linear,
     "regions": _regions,
+    "looking": _looking,
     "start-up": _start_up,
     "memory": _memory,
     "line": _line,

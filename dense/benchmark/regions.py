@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dense.backbones import last_block
 from dense.benchmark import DENSE_MODEL, Row, pair_row, time_pairs
 from dense.benchmark.models import picture, random_backbone
-from dense.evaluation.regions import region_scores
+from dense.methods.detection.scoring import region_scores
 from dense.methods.region_training import RegionTraining, dense_of
 from dense.regions import pool_boxes
 from dense.structures import Sample, TextClassifier

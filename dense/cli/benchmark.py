@@ -19,8 +19,8 @@ def add_parser(commands: common.Subparsers) -> None:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="measure only these: forward, windows, linear, regions, start-up, memory, line, "
-        "service",
+        help="measure only these: forward, windows, linear, regions, looking, start-up, memory, "
+        "line, service",
     )
     common.add_json_option(parser)
     parser.set_defaults(run=run)

@@ -70,17 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dense.outputs import write_text
 
     sources = CardSources(
-        **{
-            task: [Path(entry) for entry in getattr(arguments, task)]
-            for task in (
-                "classification",
-                "segmentation",
-                "clusters",
-                "detection",
-                "anomaly",
-                "text",
-            )
-        },
+        **{task: [Path(entry) for entry in getattr(arguments, task)] for task in TASKS},
         products=products,
     )
     backbone = load(

@@ -1,4 +1,4 @@
-"""`dense compare`: one table over methods, of inspection, of segmentation or of lookers."""
+"""`dense compare`: one table over methods of one task."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dense.cli import common, numbers
+from dense.cli.compare_options import OWN, TASKS, add_task_options
 from dense.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from dense.evaluation.comparison import Comparison, Task
 
     MakeTask = Callable[[CLIPBackbone], Task]
-
-TASKS = ("inspect", "segment", "look")
 
 
 def add_parser(commands: common.Subparsers) -> None:
@@ -28,8 +27,11 @@ def add_parser(commands: common.Subparsers) -> None:
         description="Measure methods on the same pictures and print one table, in percent. "
         "Inspection: methods × shots × categories × seeds (mean ± standard deviation over seeds). "
         "Segmentation: methods × post-processing × vocabularies × protocols; the frozen blocks run "
-        "once for all methods. Looking: the boxes of a folder named by each looker, accuracy by "
-        "the size of the object, and cost. What is finished is kept in --out and not run again.",
+        "once for all methods. Detection: methods × proposals × weight of the objectness, average "
+        "precision and recall. Looking: the boxes of a folder named by each looker, accuracy by "
+        "the size of the object, and cost. Explaining: deletion and insertion of each explanation "
+        "against random orders, on the class that fills most of a picture. What is finished is "
+        "kept in --out and not run again.",
         epilog="Examples: dense compare MY_PRODUCTS --methods winclip patch --shots 0 1 4 --out "
         "results; dense compare MY_MASKS --methods maskclip sclip --refine none pamr --out results",
     )
@@ -40,7 +42,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "--task",
         choices=TASKS,
         help="(default: segment if DATA holds a classes.json, look if only an instances.json, else "
-        "inspect)",
+        "inspect; detect and explain read the same folders as look)",
     )
     parser.add_argument(
         "--methods",
@@ -55,114 +57,12 @@ def add_parser(commands: common.Subparsers) -> None:
         metavar="N",
         help="pictures of a category or data set at most",
     )
-    parser.add_argument(
-        "--batch-size", type=numbers.count, metavar="B", help="(default: 8, segment: 4)"
-    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="results")
     parser.add_argument("--no-pictures", action="store_true", help="keep no pictures for the page")
-    _add_inspect_options(parser)
-    _add_segment_options(parser)
+    add_task_options(parser)
+    common.add_json_option(parser)
     common.add_model_options(parser)
     parser.set_defaults(run=run)
-
-
-def _add_inspect_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("inspection")
-    group.add_argument(
-        "--shots", nargs="+", type=numbers.whole(0), metavar="K", help="(default: 0 1 2 4)"
-    )
-    group.add_argument(
-        "--seeds", nargs="+", type=numbers.seed, metavar="S", help="(default: 0 1 2)"
-    )
-    group.add_argument("--categories", nargs="+", metavar="NAME", help="only these")
-    group.add_argument("--layout", metavar="NAME", help="of all DATA (default: found out)")
-    group.add_argument(
-        "--product",
-        nargs="+",
-        metavar="CATEGORY=WORDS",
-        help='what a category shows, e.g. elpv_mono="solar cell" (default: its name)',
-    )
-    group.add_argument(
-        "--weights", nargs="+", metavar="METHOD=FILE", help="learned parts of a method"
-    )
-    group.add_argument(
-        "--sizes",
-        nargs="+",
-        type=numbers.native_or_side,
-        metavar="SIDE",
-        help="sides at which pixels are scored, e.g. native 240 (default: native)",
-    )
-    group.add_argument(
-        "--small-defects",
-        action="store_true",
-        default=None,
-        help="also score the smallest third of the defects apart",
-    )
-    group.add_argument(
-        "--exact",
-        action="store_true",
-        default=None,
-        help="keep every pixel's score: more memory, slower",
-    )
-
-
-def _add_segment_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("segmentation")
-    group.add_argument(
-        "--refine",
-        nargs="+",
-        metavar="NAME",
-        help="post-processing, a row each: none, pamr, crf, ..., or steps such as pamr+vote "
-        "(default: none)",
-    )
-    group.add_argument(
-        "--protocol",
-        nargs="+",
-        metavar="NAME",
-        help="input size, windows and scale, a row each: whole, sclip, tcl (default: whole)",
-    )
-    group.add_argument(
-        "--vocabulary",
-        nargs="+",
-        metavar="NAME",
-        help="a row each: present (classes that occur in the masks), all, voc (default: present)",
-    )
-    group.add_argument(
-        "--background", nargs="+", metavar="WORDS", help='of the class named "background"'
-    )
-    group.add_argument(
-        "--threshold", type=numbers.share_or_otsu, metavar="P", help="as in `dense segment`"
-    )
-    group.add_argument(
-        "--short-side", type=numbers.side, metavar="PX", help="as in `dense segment`"
-    )
-
-
-OWN = {
-    "inspect": (
-        "shots",
-        "seeds",
-        "categories",
-        "layout",
-        "product",
-        "weights",
-        "sizes",
-        "small_defects",
-        "exact",
-        "batch_size",
-    ),
-    "segment": (
-        "refine",
-        "protocol",
-        "vocabulary",
-        "background",
-        "threshold",
-        "short_side",
-        "batch_size",
-    ),
-    "look": ("weights",),
-}
-"""Options that not all tasks have."""
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -175,11 +75,10 @@ def run(arguments: argparse.Namespace) -> None:
             if option not in OWN[task] and getattr(arguments, option) is not None:
                 name = "--" + option.replace("_", "-")
                 raise InputError(f"{name} is an option of {other}, but DATA is compared by {task}")
-    make = {"inspect": _inspect, "segment": _segment, "look": _look}[task]
-    build = make(arguments)
+    build = MAKE[task](arguments)
 
     from dense.apps.files import load_backbone
-    from dense.evaluation.comparison import compare, write_tables
+    from dense.evaluation.comparison import compare, to_json, write_tables
 
     comparison = compare(
         build(load_backbone(common.model_options(arguments))),
@@ -189,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not comparison.records:
         raise InputError(f"every cell failed, the first one: {comparison.failures[0]['error']}")
     written = write_tables(comparison, arguments.out)
+    common.save_json(arguments, to_json(comparison))
     _print(comparison)
     print(f"\nwritten: {', '.join(str(path) for path in written)}")
 
@@ -253,6 +153,25 @@ def _segment(arguments: argparse.Namespace) -> MakeTask:
     return lambda backbone: SegmentTask(backbone, setup, cache=arguments.out / "text")
 
 
+def _detect(arguments: argparse.Namespace) -> MakeTask:
+    """As `_inspect`."""
+    weights = common.read_pairs(arguments.weights, "--weights")
+
+    from dense.evaluation.comparison.detect_plan import DetectSetup, plan
+    from dense.evaluation.comparison.detect_task import DetectTask
+
+    setup = DetectSetup(
+        arguments.data,
+        arguments.methods,
+        weights={name: Path(file) for name, file in weights.items()},
+        limit=arguments.limit,
+        pictures=not arguments.no_pictures,
+        **_given(arguments, "proposals", "objectness", "short_side", "background"),
+    )
+    plan(setup)
+    return lambda backbone: DetectTask(backbone, setup, cache=arguments.out / "text")
+
+
 def _look(arguments: argparse.Namespace) -> MakeTask:
     """As `_inspect`."""
     weights = common.read_pairs(arguments.weights, "--weights")
@@ -269,6 +188,30 @@ def _look(arguments: argparse.Namespace) -> MakeTask:
     )
     plan(setup)
     return lambda backbone: LookTask(backbone, setup, cache=arguments.out / "text")
+
+
+def _explain(arguments: argparse.Namespace) -> MakeTask:
+    """As `_inspect`."""
+    from dense.evaluation.comparison.explain_plan import ExplainSetup, plan
+    from dense.evaluation.comparison.explain_task import ExplainTask
+
+    setup = ExplainSetup(
+        arguments.data,
+        arguments.methods,
+        limit=arguments.limit,
+        pictures=not arguments.no_pictures,
+    )
+    plan(setup)
+    return lambda backbone: ExplainTask(backbone, setup)
+
+
+MAKE: dict[str, Callable[[argparse.Namespace], MakeTask]] = {
+    "inspect": _inspect,
+    "segment": _segment,
+    "detect": _detect,
+    "look": _look,
+    "explain": _explain,
+}
 
 
 def _given(arguments: argparse.Namespace, *options: str) -> dict[str, Any]:

@@ -150,18 +150,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _settings(arguments: argparse.Namespace, method: str) -> DetectSettings:
-    from dense.methods.detection.detector import CROPS, TO_LOOK_AT
+    from dense.methods.detection.build import with_crops
+    from dense.methods.detection.detector import TO_LOOK_AT
 
-    crops = CROPS if method == "regions-crops" else 0
-    return replace(
-        TO_LOOK_AT,
+    settings = replace(
+        with_crops(TO_LOOK_AT, method),
         short_side=arguments.short_side,
         least=arguments.threshold,
         limit=arguments.limit,
         inside=1.0 if arguments.parts else TO_LOOK_AT.inside,
         masks=arguments.masks,
-        crops=crops if arguments.crops is None else arguments.crops,
     )
+    return settings if arguments.crops is None else replace(settings, crops=arguments.crops)
 
 
 def _show(report: dict[str, object], out: Path) -> None:

@@ -95,6 +95,6 @@ def _show(report: dict[str, object], out: Path) -> None:
             )
             name = Path(record["file"]).name
             rows.append([name, found["words"], f"{found['score']:.3f}", told, gains])
-    header = ["image", "words", "score", "words that raise it", "gain over random"]
+    header = ["image", "words", "score", "words that raise it", "gains: deletion, insertion"]
     common.print_table(header, rows)
     print(f"maps, word bars, index.html and results.json in {out}")

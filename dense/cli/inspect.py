@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     scale = None if arguments.scale is None else tuple(arguments.scale)
     if arguments.stream:
-        report = inspect_strips(inspector, paths, arguments.out, scale=scale)
+        report = inspect_strips(inspector, paths, arguments.out, scale=scale, track=common.track)
     else:
         report = apps.inspect_images(
             inspector,

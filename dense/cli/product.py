@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dense.cli import common, product_files
+from dense.cli import common, product_files, registry
 
 if TYPE_CHECKING:
     from dense.inspection.workshop import Workshop
@@ -23,11 +23,11 @@ def add_parser(commands: common.Subparsers) -> None:
         "dense product calibrate nut --alpha 0.05 --good more_good/",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    registry = argparse.ArgumentParser(add_help=False)
-    product_files.add_registry_options(registry)
+    shared = argparse.ArgumentParser(add_help=False)
+    registry.add_options(shared)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=text, description=text, parents=[registry])
+        return actions.add_parser(name, help=text, description=text, parents=[shared])
 
     _add_making(add)
     _add_using(add)
@@ -100,8 +100,8 @@ def create_product(arguments: argparse.Namespace) -> None:
     check_name(arguments.name)
     find_method(arguments.method, "inspect")
     paths = find_images(arguments.support)
-    registry = product_files.open_registry(arguments)
-    registry.check_free(arguments.name)
+    known = registry.open_registry(arguments)
+    known.check_free(arguments.name)
 
     from dense.apps.product import read_named
     from dense.inspection.view import View, read_view
@@ -114,7 +114,7 @@ def create_product(arguments: argparse.Namespace) -> None:
     view = View(tiling=tiling)
     if arguments.roi is not None:
         view = read_view(arguments.roi, (height, width), tiling)
-    workshop = Workshop(registry, device=arguments.device)
+    workshop = Workshop(known, device=arguments.device)
     record = workshop.create(
         Order(
             arguments.name,
@@ -226,9 +226,9 @@ def judge_pictures(arguments: argparse.Namespace) -> None:
 
 
 def _workshop(arguments: argparse.Namespace) -> Workshop:
-    registry = product_files.open_registry(arguments)
-    registry.get(arguments.name)  # a wrong name is told before the slow imports
+    known = registry.open_registry(arguments)
+    known.get(arguments.name)  # a wrong name is told before the slow imports
 
     from dense.inspection.workshop import Workshop
 
-    return Workshop(registry, device=arguments.device)
+    return Workshop(known, device=arguments.device)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dense.cli import common
+from dense.cli.registry import open_registry
 
 if TYPE_CHECKING:
-    from dense.inspection.store.registry import Record, Registry
+    from dense.inspection.store.registry import Record
 
 Run = Callable[[argparse.Namespace], None]
 Add = Callable[[str, str], argparse.ArgumentParser]
@@ -117,13 +118,14 @@ def delete_product(arguments: argparse.Namespace) -> None:
 
 def _summary(record: Record) -> dict[str, object]:
     product, known = record.product, record.product.calibration
+    by_hand = known is not None and known.alpha is None
     return {
         "name": product.name,
         "version": record.version,
         "words": product.words,
         "method": product.method,
         "support": len(product.support),
-        "calibration": "none" if known is None else known.method,
+        "calibration": "none" if known is None else "manual" if by_hand else known.method,
         "alpha": None if known is None else known.alpha,
     }
 
@@ -151,12 +153,15 @@ def tell_drift(arguments: argparse.Namespace) -> None:
     registry = open_registry(arguments)
     record = registry.get(arguments.name)
 
-    from dense.inspection.drift import drift_report
+    from dense.inspection.drift import drift_report, log_report
     from dense.inspection.drift.report import ALPHA
     from dense.inspection.ledger import Ledger
 
+    ledger = Ledger(registry.database)
     alpha = ALPHA if arguments.alpha is None else arguments.alpha
-    report = drift_report(record, Ledger(registry.database), alpha=alpha)
+    report = drift_report(record, ledger, alpha=alpha)
+    if arguments.alpha is None:  # other rates are tried out
+        log_report(ledger, report)
     common.save_json(arguments, report.to_json())
     rows = [
         [
@@ -217,39 +222,3 @@ def collect_files(arguments: argparse.Namespace) -> None:
     freed = open_registry(arguments).collect()
     common.save_json(arguments, {"freed_bytes": freed})
     print(f"{freed / 1e6:.1f} MB freed")
-
-
-def add_registry_options(parser: argparse.ArgumentParser) -> None:
-    """Add --home, --database and --json."""
-    group = parser.add_argument_group("registry")
-    group.add_argument(
-        "--home", type=Path, metavar="DIR", help="its folder (default: DENSE_HOME or ~/.dense)"
-    )
-    group.add_argument(
-        "--database",
-        metavar="URL",
-        help="PostgreSQL instead of the folder's SQLite (default: DENSE_DATABASE)",
-    )
-    common.add_json_option(parser)
-
-
-def open_known_registry(arguments: argparse.Namespace) -> Registry:
-    """The registry of --home and --database, which must be there: a new one is not made.
-
-    Raises:
-        InputError: If there is none.
-    """
-    from dense.errors import InputError
-    from dense.inspection.store.registry import FILE, default_home, other_database
-
-    home = arguments.home or default_home()
-    if not other_database(arguments.database) and not (home / FILE).is_file():
-        raise InputError(f"no registry in {home}: give its folder with --home")
-    return open_registry(arguments)
-
-
-def open_registry(arguments: argparse.Namespace) -> Registry:
-    """The registry of --home and --database."""
-    from dense.inspection.store.registry import Registry
-
-    return Registry(arguments.home, database=arguments.database)

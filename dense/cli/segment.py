@@ -155,7 +155,10 @@ def _check_exports(names: list[str]) -> None:
 def _show(report: dict[str, object], out: Path) -> None:
     rows = []
     for record in report["images"]:  # type: ignore[attr-defined]
-        shares = ", ".join(f"{c['name']} {c['share']:.0%}" for c in record["classes"][:5])
+        found = [f"{c['name']} {c['share']:.0%}" for c in record["classes"][:5]]
+        if record["undecided"]:
+            found.append(f"undecided {record['undecided']:.0%}")
+        shares = ", ".join(found)
         rows.append([Path(record["file"]).name, shares or "none", f"{record['seconds']:.2f}"])
     common.print_table(["image", "classes", "seconds"], rows)
     card = report["method"].items()  # type: ignore[attr-defined]

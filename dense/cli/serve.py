@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dense.cli import common, numbers
+from dense.cli import common, numbers, registry
 
 if TYPE_CHECKING:
     from dense.service.settings import Settings
@@ -24,7 +24,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "systems (docs/service.md). The first start prints an engineer's key, once.",
         epilog="Start with: dense serve, then open http://127.0.0.1:8000 and sign in.",
     )
-    _add_registry(parser)
+    registry.add_options(parser, json=False)
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
     parser.add_argument(
         "--port", type=numbers.whole(0, 65535), default=8000, metavar="N", help="(default: 8000)"
@@ -41,17 +41,6 @@ def add_parser(commands: common.Subparsers) -> None:
     _add_judging(parser)
     _add_limits(parser)
     parser.set_defaults(run=run)
-
-
-def _add_registry(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--home", type=Path, metavar="DIR", help="of the products (default: DENSE_HOME or ~/.dense)"
-    )
-    parser.add_argument(
-        "--database",
-        metavar="URL",
-        help="PostgreSQL instead of the folder's SQLite (default: DENSE_DATABASE)",
-    )
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:

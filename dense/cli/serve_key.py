@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dense.cli import common
-
-if TYPE_CHECKING:
-    from dense.inspection.store.registry import Registry
+from dense.cli import common, registry
 
 _ROLES = ("operator", "engineer", "auditor")
 
@@ -23,18 +18,14 @@ def add_parser(commands: common.Subparsers) -> None:
         "does that and changes products, an auditor reads everything and changes nothing.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    registry = argparse.ArgumentParser(add_help=False)
-    registry.add_argument(
-        "--home", type=Path, metavar="DIR", help="of the products (default: DENSE_HOME or ~/.dense)"
-    )
-    registry.add_argument("--database", metavar="URL", help="(default: DENSE_DATABASE)")
-    common.add_json_option(registry)
-    add = actions.add_parser("add", help="make a key and print it, once", parents=[registry])
+    shared = argparse.ArgumentParser(add_help=False)
+    registry.add_options(shared)
+    add = actions.add_parser("add", help="make a key and print it, once", parents=[shared])
     add.add_argument("name", metavar="NAME", help="of the person or system")
     add.add_argument("--role", required=True, choices=_ROLES)
     add.set_defaults(run=add_key)
-    actions.add_parser("list", help="list keys", parents=[registry]).set_defaults(run=list_keys)
-    revoke = actions.add_parser("revoke", help="end a key", parents=[registry])
+    actions.add_parser("list", help="list keys", parents=[shared]).set_defaults(run=list_keys)
+    revoke = actions.add_parser("revoke", help="end a key", parents=[shared])
     revoke.add_argument("id", metavar="ID", help="of `dense serve-key list`")
     revoke.set_defaults(run=revoke_key)
 
@@ -43,9 +34,8 @@ def add_key(arguments: argparse.Namespace) -> None:
     """Run ``dense serve-key add``."""
     from dense.service.keys import KeyStore, Role
 
-    registry = _registry(arguments)
-    text, who = KeyStore(registry.database).add(arguments.name, Role(arguments.role))
-    _log(registry, {"what": "made", "key": who.key_id, "name": who.name, "role": who.role.value})
+    keys = KeyStore(registry.open_registry(arguments).database)
+    text, who = keys.add(arguments.name, Role(arguments.role))
     common.save_json(arguments, {"id": who.key_id, "name": who.name, "role": who.role.value})
     print(text)
 
@@ -54,7 +44,7 @@ def list_keys(arguments: argparse.Namespace) -> None:
     """Run ``dense serve-key list``."""
     from dense.service.keys import KeyStore
 
-    keys = KeyStore(_registry(arguments).database).list()
+    keys = KeyStore(registry.open_known(arguments).database).list()
     rows = [[key.id, key.name, key.role.value, key.made_at, key.revoked_at or ""] for key in keys]
     header = ["id", "name", "role", "made at", "revoked at"]
     names = [name.replace(" ", "_") for name in header]
@@ -66,20 +56,6 @@ def revoke_key(arguments: argparse.Namespace) -> None:
     """Run ``dense serve-key revoke``."""
     from dense.service.keys import KeyStore
 
-    registry = _registry(arguments)
-    who = KeyStore(registry.database).revoke(arguments.id)
-    _log(registry, {"what": "revoked", "key": who.key_id, "name": who.name, "role": who.role.value})
+    who = KeyStore(registry.open_known(arguments).database).revoke(arguments.id)
     common.save_json(arguments, {"id": who.key_id, "name": who.name, "role": who.role.value})
     print(f"key {who.key_id} of {who.name} is revoked; running services forget it in seconds")
-
-
-def _registry(arguments: argparse.Namespace) -> Registry:
-    from dense.inspection.store.registry import Registry
-
-    return Registry(arguments.home, database=arguments.database)
-
-
-def _log(registry: Registry, body: dict[str, object]) -> None:
-    from dense.inspection.ledger import Ledger
-
-    Ledger(registry.database).append("key", "", body)

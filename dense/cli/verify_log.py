@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dense.cli import common, product_files
+from dense.cli import common, registry
 
 BROKEN = 1
 """Exit code."""
@@ -22,7 +22,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "then it is also seen if the end was cut off. Exit code 0: sound; 1: broken.",
         epilog="Start with: dense verify-log --json head.json && dense verify-log --head head.json",
     )
-    product_files.add_registry_options(parser)
+    registry.add_options(parser)
     parser.add_argument(
         "--head", metavar="FILE|HASH", help="JSON of an earlier run, or a hash: must be in the log"
     )
@@ -60,7 +60,7 @@ def verify(arguments: argparse.Namespace) -> int:
             raise InputError("--file is verified as it is: leave out --export and --rebuild")
         result = verify_file(arguments.file, head)
     else:
-        database = product_files.open_known_registry(arguments).database
+        database = registry.open_known(arguments).database
         ledger = Ledger(database)
         if arguments.rebuild:
             ledger.rebuild()

@@ -145,7 +145,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dense.inspection.outbox import Journal, Limits
     from dense.inspection.secrets import Secrets
     from dense.inspection.sinks import open_sink
-    from dense.inspection.store.registry import default_home
+    from dense.inspection.store.places import default_home
 
     if not arguments.sink:
         raise InputError("--sink is missing: say where results go, e.g. --sink jsonl:out.jsonl")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from dense.backbones import CLIPBackbone
-from dense.classifier import build_text_classifier
 from dense.datasets import DetectionFolder
 from dense.datasets._files import read_json
 from dense.datasets.coco import category_ids
@@ -15,12 +14,10 @@ from dense.engine.metrics import ExactMetric, Metrics, Record
 from dense.engine.model import Prediction
 from dense.errors import InputError
 from dense.evaluation.detection import Row, average_precision, coco_rows
-from dense.methods.catalog import find_method
 from dense.methods.detection.base import Detector
+from dense.methods.detection.build import build_detector
 from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import Proposer
-from dense.methods.detection.vocabulary import object_classes
-from dense.methods.method import refuse_weights
 from dense.structures import DetectionResult
 
 
@@ -55,35 +52,33 @@ def detector(
     cache_dir: str | None = None,
     weights: str | None = None,
 ) -> Detector:
-    """A detector on a data set's classes.
+    """`build_detector` on a data set's classes.
 
     Args:
         backbone: The CLIP.
         classes: Names in the data set's order, see `detection_classes`.
         words: What to call a class in the prompts, by its name; synonyms after semicolons. Others
             get their own name with spaces for underscores.
-        background: See `object_classes`.
+        background: As for `build_detector`, likewise what follows.
         templates: Name of a template set.
         method: A "detect" method of `dense methods`.
         proposer: In place of the method's.
         settings: In place of the method's.
         cache_dir: Where text weights are kept.
-        weights: File of the learned parts, for trained methods, which have also learned what is no
-            object: their default is no background words.
+        weights: File of the learned parts, for trained methods.
     """
-    row = find_method(method, "detect")
-    if not row.trained:
-        refuse_weights(method, weights)
-    elif background is None:
-        background = ()
     called = dict(words or {})
-    names = [called.get(name, name.replace("_", " ")) for name in classes]
-    classifier = build_text_classifier(
-        backbone, object_classes(names, background), templates=templates, cache_dir=cache_dir
+    return build_detector(
+        backbone,
+        [called.get(name, name.replace("_", " ")) for name in classes],
+        background=background,
+        templates=templates,
+        method=method,
+        proposer=proposer,
+        settings=settings,
+        weights=weights,
+        cache_dir=cache_dir,
     )
-    own = {"weights": weights} if row.trained else {}
-    made = row.builder()(backbone, classifier, proposer=proposer, settings=settings, **own)
-    return cast(Detector, made)
 
 
 class DetectionMetric(ExactMetric):

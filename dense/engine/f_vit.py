@@ -20,8 +20,8 @@ from dense.errors import InputError
 from dense.methods.batching import LONGEST_RATIO
 from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import Proposals
-from dense.methods.detection.regions import box_masks
-from dense.methods.detection.scoring import candidates, class_nms, fuse
+from dense.methods.detection.regions import as_result
+from dense.methods.detection.scoring import fuse
 from dense.regions import pool_boxes, to_patches
 from dense.structures import DetectionResult, Sample, Size, TextClassifier
 
@@ -96,7 +96,7 @@ class FViT(nn.Module):
         super().__init__()
         if detect.crops:
             raise InputError(f"{NAME} sees no crops: leave them out, or choose regions-crops")
-        self.settings, self.detect, self.origin = settings, detect, origin
+        self.settings, self.detection, self.origin = settings, detect, origin
         self.classifier = classifier
         self.features = FrozenMaps(backbone, settings.layers)
         texts = class_texts(classifier).cpu()
@@ -130,24 +130,31 @@ class FViT(nn.Module):
     @torch.no_grad()
     def predict(self, samples: Sequence[Sample]) -> list[DetectionResult]:
         """Detect in pictures of any sizes, in order; boxes in original pixels."""
-        was_training = self.learned.training
-        self.learned.eval()
-        found = [self._detect(sample) for sample in samples]
-        self.learned.train(was_training)
-        return found
+        return [self.detect(sample)[0] for sample in samples]
 
     @torch.no_grad()
-    def propose(self, sample: Sample) -> Proposals:
-        """The learned proposals of a picture, before any words."""
-        size = self._input_size(sample.image_size)
-        maps, _ = self.features([sample], size)
-        boxes, objectness = self.learned.propose(self.learned.levels(maps))
-        return Proposals(_rescaled(boxes, size, sample.image_size).cpu(), objectness.cpu())
+    def detect(self, sample: Sample) -> tuple[DetectionResult, Proposals]:
+        """Detect in one picture; also the learned proposals, before any words."""
+        was_training = self.learned.training
+        self.learned.eval()
+        size, given = self._input_size(sample.image_size), sample.image_size
+        maps, dense = self.features([sample], size)
+        levels = self.learned.levels(maps)
+        proposed, objectness = self.learned.propose(levels)
+        logits, better = self.learned.read(levels, proposed)
+        scores = self._fuse(logits, self._frozen(dense[0], proposed, size)).cpu()
+        self.learned.train(was_training)
+        boxes, before = (to_patches(rows, size, given).cpu() for rows in (better, proposed))
+        scores[(boxes[:, 2:] <= boxes[:, :2]).any(1)] = -1  # nothing is left inside the picture
+        moved, found = Proposals(boxes, objectness.cpu()), self.detection.pick(boxes, scores)
+        cut = maps[-1][0] if self.detection.masks else None
+        result = as_result(moved, found, self.class_names, patches=cut, size=given)
+        return result, Proposals(before, moved.objectness)
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
         settings = {k: v for k, v in asdict(self.settings).items() if k != "classes"}
-        detect = asdict(self.detect)
+        detect = asdict(self.detection)
         kept = ("short_side", "least", "overlap", "inside", "limit", "masks")
         return {
             "method": NAME,
@@ -172,50 +179,24 @@ class FViT(nn.Module):
                 "boxes"
             )
         count = len(self.class_names)
-        if (sample.box_labels >= count).any() or (sample.box_labels < 0).any():
+        strange = sample.box_labels[(sample.box_labels >= count) | (sample.box_labels < 0)]
+        if len(strange):
             raise InputError(
-                f"{sample.image_path or 'a picture'} has a box of class "
-                f"{sample.box_labels.max()}: expected 0 to {count - 1}, see `ClassSubset`"
+                f"{sample.image_path or 'a picture'} has a box of class {strange[0]}: expected 0 "
+                f"to {count - 1}, see `ClassSubset`"
             )
         device = self.backbone.device
         boxes = torch.from_numpy(np.asarray(sample.boxes, np.float32)).to(device)
         labels = torch.from_numpy(np.asarray(sample.box_labels, np.int64)).to(device)
-        return _rescaled(boxes, sample.image_size, size), labels
+        return to_patches(boxes, sample.image_size, size), labels
 
     def _input_size(self, size: Size) -> Size:
         """(h, w) for a picture (H, W): its long side is `side`, or the short side what is asked."""
-        patch, asked = self.backbone.patch_size, self.detect.short_side
+        patch, asked = self.backbone.patch_size, self.detection.short_side
         if asked is not None:
             return fit_short_side(size, asked, patch, asked * LONGEST_RATIO)
         side = self.settings.side
         return fit_short_side(size, side, patch, side)
-
-    def _detect(self, sample: Sample) -> DetectionResult:
-        size = self._input_size(sample.image_size)
-        maps, dense = self.features([sample], size)
-        levels = self.learned.levels(maps)
-        proposed, _ = self.learned.propose(levels)
-        logits, better = self.learned.read(levels, proposed)
-        scores = self._fuse(logits, self._frozen(dense[0], proposed, size)).cpu()
-        boxes = _rescaled(better, size, sample.image_size).cpu()
-        scores[(boxes[:, 2:] <= boxes[:, :2]).any(1)] = -1  # nothing is left inside the picture
-        found = candidates(scores, least=self.detect.least)
-        chosen = boxes[found.place]
-        detect = self.detect
-        kept = class_nms(chosen, found.labels, found.scores, detect.overlap, inside=detect.inside)
-        kept = kept[: detect.limit]
-        masks = None
-        if detect.masks:
-            proposals = Proposals(chosen[kept], found.scores[kept])
-            masks = box_masks(proposals, range(len(kept)), maps[-1][0], sample.image_size)
-            kept = kept[: len(masks)]
-        return DetectionResult(
-            chosen[kept].numpy().astype(np.float32),
-            found.scores[kept].numpy(),
-            found.labels[kept].numpy(),
-            self.class_names,
-            masks,
-        )
 
     def _frozen(self, dense: Tensor, boxes: Tensor, size: Size) -> Tensor:
         """Logits (R, K + 1) of the proposals by the frozen dense features (D, gh, gw)."""
@@ -230,8 +211,3 @@ class FViT(nn.Module):
         base = fuse(learned, known, self.settings.base)
         novel = fuse(learned, known, self.settings.novel)
         return torch.where(self.known.to(head.device), base, novel)
-
-
-def _rescaled(boxes: Tensor, size: Size, other: Size) -> Tensor:
-    """Boxes (R, 4) xyxy of a picture of one (height, width) in pixels of another."""
-    return to_patches(boxes, size, other)

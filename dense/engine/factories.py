@@ -16,7 +16,7 @@ from dense.methods.segmentation.base import Setting
 from dense.methods.segmentation.protocol import Threshold, find_protocol
 from dense.methods.segmentor import OpenVocabSegmentor, advised_protocol, build_segmentor
 from dense.prompts import StateWords, make_class_list
-from dense.structures import Size
+from dense.structures import Size, TextClassifier
 
 
 def clip(
@@ -72,13 +72,13 @@ def segmentor(
         batch_size: Images or windows at once.
         cache_dir: Where text weights are kept.
     """
-    called = dict(words or {})
-    names = list(classes)
-    if background and names and names[0] == "background":
-        names = names[1:]
-    class_list = make_class_list([called.get(name, name) for name in names], background)
-    classifier = build_text_classifier(
-        backbone, class_list, templates=templates, cache_dir=cache_dir
+    classifier = vocabulary(
+        backbone,
+        classes,
+        background=background,
+        words=words,
+        templates=templates,
+        cache_dir=cache_dir,
     )
     preset = advised_protocol(backbone, find_protocol(protocol))
     chosen = preset.changed(
@@ -92,6 +92,23 @@ def segmentor(
     return build_segmentor(
         backbone, classifier, method, protocol=chosen, batch_size=batch_size, settings=settings
     )
+
+
+def vocabulary(
+    backbone: CLIPBackbone,
+    classes: Sequence[str],
+    *,
+    background: Sequence[str] = (),
+    words: Mapping[str, str] | None = None,
+    templates: str = "imagenet",
+    cache_dir: str | None = None,
+) -> TextClassifier:
+    """The classifier of a data set's classes; arguments as `segmentor`."""
+    called, names = dict(words or {}), list(classes)
+    if background and names and names[0] == "background":
+        names = names[1:]
+    class_list = make_class_list([called.get(name, name) for name in names], background)
+    return build_text_classifier(backbone, class_list, templates=templates, cache_dir=cache_dir)
 
 
 def inspector(

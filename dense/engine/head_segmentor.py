@@ -18,7 +18,7 @@ from dense.backbones.preprocess import fit_short_side
 from dense.classifier import class_texts
 from dense.engine.decode_heads import PatchFeatures, make_head
 from dense.errors import InputError
-from dense.methods.batching import iter_batches
+from dense.methods.batching import iter_batches, resized
 from dense.methods.learned_files import fill_learned, read_learned
 from dense.methods.method import needs_weights
 from dense.methods.segmentor import LONGEST_RATIO, OpenVocabSegmentor
@@ -96,20 +96,15 @@ class HeadSegmentor(nn.Module):
         Raises:
             InputError: If a picture has no mask.
         """
-        patch = self.backbone.patch_size
-        size = (
-            self.settings.side // patch[0] * patch[0],
-            self.settings.side // patch[1] * patch[1],
-        )
-        preprocess = self.backbone.preprocess
-        images = self.backbone.to_batch(
-            [preprocess.to_tensor(preprocess.resize(s.image, size)) for s in samples]
-        )
-        rows = [
+        rows, columns = self.backbone.patch_size
+        side = self.settings.side
+        size: Size = (side // rows * rows, side // columns * columns)
+        images = resized(self.backbone, (sample.image for sample in samples), size)
+        truth = [
             SegDataSample(gt_sem_seg=PixelData(data=label[None].to(images.device)))
             for label in self.labels(samples, size)
         ]
-        return self.learned.loss(self.features(images), rows, {})
+        return self.learned.loss(self.features(images), truth, {})
 
     def labels(self, samples: Sequence[Sample], size: Size) -> list[Tensor]:
         """Classes (h, w) to learn from: the masks.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dense.backbones import CLIPBackbone
-from dense.classifier import build_text_classifier, class_texts
+from dense.classifier import class_texts
+from dense.engine.factories import vocabulary
 from dense.engine.head_segmentor import HeadSegmentor, HeadSettings, MaskCLIPPlus, read_head
 from dense.methods.segmentation.dinoiser import DinoiserSettings
 from dense.methods.segmentation.dinoiser_training import DinoiserTraining
 from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
 from dense.methods.segmentor import build_segmentor
-from dense.prompts import make_class_list
 from dense.providers import find_provider
 from dense.structures import TextClassifier
 
@@ -64,7 +64,9 @@ def head_student(
         background: Words of the class "background", which must come first.
         words: What to call a class in the prompts.
     """
-    classifier = vocabulary(backbone, classes, background, words, templates)
+    classifier = vocabulary(
+        backbone, classes, background=background, words=words, templates=templates
+    )
     settings = HeadSettings(classifier.class_names, kind, tuple(layers), channels, side)
     return HeadSegmentor(backbone, settings, class_texts(classifier), name=name)
 
@@ -98,26 +100,13 @@ def maskclip_plus_student(
         teacher: A "segment" method; ``None`` is the last block that the checkpoint recommends.
         least: Pixels whose label is less probable are ignored.
     """
-    classifier = vocabulary(backbone, classes, background, words, templates)
+    classifier = vocabulary(
+        backbone, classes, background=background, words=words, templates=templates
+    )
     protocol = WHOLE.changed(short_side=side)
     guide = build_segmentor(backbone, classifier, teacher, protocol=protocol)
     settings = HeadSettings(classifier.class_names, "aspp", tuple(layers), channels, side)
     return MaskCLIPPlus(backbone, settings, guide, guided=guided, least=least)
-
-
-def vocabulary(
-    backbone: CLIPBackbone,
-    classes: Sequence[str],
-    background: Sequence[str],
-    words: Mapping[str, str] | None,
-    templates: str,
-) -> TextClassifier:
-    """The classifier of a data set's classes, as `dense.engine.factories.segmentor` makes it."""
-    called, names = dict(words or {}), list(classes)
-    if background and names and names[0] == "background":
-        names = names[1:]
-    listed = make_class_list([called.get(name, name) for name in names], background)
-    return build_text_classifier(backbone, listed, templates=templates)
 
 
 def _built(name: str) -> Callable[..., HeadSegmentor]:

@@ -25,20 +25,28 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
 
 def result_table(report: Report) -> Table:
-    """One row a class or category with its scores in percent, and the overall row last."""
+    """One row a class or category with its scores in percent, and the overall row last.
+
+    Where there are no classes or categories, one row a score.
+    """
     part = "per_class" if "per_class" in report else "per_category"
     rows = cast(Mapping[str, Mapping[str, float]], report[part])
     overall = cast(Mapping[str, float], report["overall"])
-    known = {column for scores in rows.values() for column in scores}
-    columns = tuple(c for c in COLUMNS[part] if c in known) if rows else tuple(overall)
     table = Table(show_edge=False, header_style="bold", pad_edge=False)
+    if not rows:
+        table.add_column("score")
+        table.add_column("overall", justify="right")
+        for name, value in overall.items():
+            table.add_row(name, _number(value))
+        return table
+    known = {column for scores in rows.values() for column in scores}
+    columns = tuple(c for c in COLUMNS[part] if c in known)
     table.add_column("class" if part == "per_class" else "category", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right")
     for name, scores in rows.items():
         table.add_row(name, *(_number(scores.get(column)) for column in columns))
-    if rows:
-        table.add_section()
+    table.add_section()
     means = [_number(overall.get(MEANS.get(column, column))) for column in columns]
     table.add_row("overall", *means, style="bold")
     return table

@@ -72,8 +72,9 @@ def average_precision(
         image_ids: Pictures that count; all if ``None``.
 
     Returns:
-        `ap` (IoU .5 to .95), `ap50`, `ap75`, `ap_small`, `ap_medium`, `ap_large`, and more as
-        said above; nan where nothing is defined.
+        `ap` (IoU .5 to .95), `ap50`, `ap75`, `ap_small`, `ap_medium`, `ap_large`, `ar` (mean
+        recall over the same, 100 detections a picture), and more as said above; nan where nothing
+        is defined.
 
     Raises:
         InputError: If a row names an unknown picture or category.
@@ -86,12 +87,13 @@ def average_precision(
     _check_rows(content, rows)
     if kind == "segm" and any("segmentation" not in row for row in rows):
         raise InputError("mask precision needs detections with masks: detect with masks=True")
-    if not rows:
-        return _nothing_found(split, lvis)
     coco_class, eval_class = _evaluator(lvis)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _truth(coco_class, content)
-        found = truth.loadRes([dict(row) for row in rows])
+        truth = _indexed(coco_class, content, _filled(content))
+        if rows:
+            found = truth.loadRes([dict(row) for row in rows])
+        else:
+            found = _indexed(coco_class, content, [])
         options = {"lvis_style": True} if lvis else {}
         evaluator = eval_class(truth, found, iouType=kind, **options)
         if split is not None:
@@ -127,6 +129,9 @@ def _scores(
     scores = {"ap": mean(), "ap50": mean(iou=0.5), "ap75": mean(iou=0.75)}
     for area, name in enumerate(("small", "medium", "large"), 1):
         scores[f"ap_{name}"] = mean(area=area)
+    recall = np.asarray(evaluator.eval["recall"], np.float64)[:, :, 0, -1]
+    recall = recall[recall > -1]
+    scores["ar"] = 100 * float(recall.mean()) if recall.size else float("nan")
     if split is not None:
         for name, classes in (("novel", split.novel), ("base", split.base)):
             scores[f"{name}_ap"] = mean(classes)
@@ -138,13 +143,6 @@ def _scores(
                 [int(row["id"]) for row in categories if row.get("frequency") == mark]
             )
     return scores
-
-
-def _nothing_found(split: Split | None, lvis: bool) -> dict[str, float]:
-    names = ["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"]
-    if split is not None:
-        names += ["novel_ap", "novel_ap50", "base_ap", "base_ap50"]
-    return dict.fromkeys([*names, *(("ap_r", "ap_c", "ap_f") if lvis else ())], 0.0)
 
 
 def _check_rows(content: Mapping[str, object], rows: Sequence[Row]) -> None:
@@ -179,10 +177,10 @@ def _evaluator(lvis: bool) -> tuple[Any, Any]:
         ) from error
 
 
-def _truth(coco_class: Any, content: Mapping[str, object]) -> Any:
-    """The evaluator's data set, with the entries that files of one's own may lack."""
+def _filled(content: Mapping[str, object]) -> list[dict[str, object]]:
+    """The annotations with the entries that files of one's own may lack."""
     annotations: Sequence[Mapping[str, Any]] = content["annotations"]  # type: ignore[assignment]
-    filled = [
+    return [
         {
             "iscrowd": 0,
             "area": float(row["bbox"][2]) * float(row["bbox"][3]),
@@ -192,7 +190,11 @@ def _truth(coco_class: Any, content: Mapping[str, object]) -> Any:
         }
         for number, row in enumerate(annotations, 1)
     ]
-    truth = coco_class()
-    truth.dataset = {"info": {}, **content, "annotations": filled}
-    truth.createIndex()
-    return truth
+
+
+def _indexed(coco_class: Any, content: Mapping[str, object], annotations: Sequence[Row]) -> Any:
+    """The evaluator's data set of some annotations."""
+    data = coco_class()
+    data.dataset = {"info": {}, **content, "annotations": list(annotations)}
+    data.createIndex()
+    return data

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone, LastBlock
 from dense.datasets.regions import RegionTruth
 from dense.errors import InputError
-from dense.heads.pixel import class_probabilities
 from dense.methods.batching import dense_features
+from dense.methods.detection.scoring import region_scores
 from dense.metrics.naming import naming_scores
 from dense.regions import pool_boxes, pool_masks, to_patches
 from dense.structures import Sample, TextClassifier
 
-
-@dataclass
-class _Tally:
-    """What was found in regions of one kind: labels, the five best classes, how sure the first."""
-
-    labels: list[NDArray[np.int64]] = field(default_factory=list)
-    best: list[NDArray[np.int64]] = field(default_factory=list)
-    sure: list[NDArray[np.float32]] = field(default_factory=list)
-
-    def add(self, labels: NDArray[np.int64], probabilities: Tensor) -> None:
-        """Add regions. probabilities (R, K)."""
-        best = probabilities.topk(min(5, probabilities.shape[1]), dim=-1)
-        self.labels.append(labels)
-        self.best.append(best.indices.cpu().numpy())
-        self.sure.append(best.values[:, 0].cpu().numpy())
-
-    def scores(self) -> dict[str, float]:
-        """Over regions and as means over the classes that occur, in percent."""
-        return naming_scores(
-            np.concatenate(self.labels), np.concatenate(self.best), np.concatenate(self.sure)
-        )
+Rows = dict[str, NDArray[np.generic]]
+"""Of regions of one kind: `labels` (R,), five `best` classes (R, 5), how `sure` the first is."""
 
 
 @torch.inference_mode()
@@ -73,16 +52,50 @@ def region_accuracy(
     Raises:
         InputError: If there is no region at all.
     """
-    tallies: dict[str, _Tally] = {}
-    for sample in samples:
-        if sample.boxes is None or sample.box_labels is None or not len(sample.boxes):
-            continue
-        dense = dense_features(backbone, sample.image, block, short_side)
-        for kind, labels, pooled in _pooled(sample, dense):
-            tallies.setdefault(kind, _Tally()).add(labels, region_scores(pooled, classifier))
-    if not tallies:
+    rows = (region_rows(backbone, s, classifier, block, short_side=short_side) for s in samples)
+    return region_scores_of(rows)
+
+
+@torch.inference_mode()
+def region_rows(
+    backbone: CLIPBackbone,
+    sample: Sample,
+    classifier: TextClassifier,
+    block: LastBlock,
+    *,
+    short_side: int,
+) -> dict[str, Rows]:
+    """What counts of one picture, for each kind of region that it has; see `region_accuracy`."""
+    if sample.boxes is None or sample.box_labels is None or not len(sample.boxes):
+        return {}
+    dense = dense_features(backbone, sample.image, block, short_side)
+    found: dict[str, Rows] = {}
+    for kind, labels, pooled in _pooled(sample, dense):
+        probabilities = region_scores(pooled, classifier)
+        best = probabilities.topk(min(5, probabilities.shape[1]), dim=-1)
+        sure, names = best.values[:, 0].cpu().numpy(), best.indices.cpu().numpy()
+        found[kind] = {"labels": labels, "best": names, "sure": sure}
+    return found
+
+
+def region_scores_of(pictures: Iterable[dict[str, Rows]]) -> dict[str, dict[str, float]]:
+    """`naming_scores` of each kind of region over the rows of all pictures.
+
+    Raises:
+        InputError: If there is no region at all.
+    """
+    parts: dict[str, list[Rows]] = {}
+    for picture in pictures:
+        for kind, rows in picture.items():
+            parts.setdefault(kind, []).append(rows)
+    if not parts:
         raise InputError("no boxes to classify: expected samples with boxes and labels")
-    return {kind: tally.scores() for kind, tally in tallies.items()}
+    return {
+        kind: naming_scores(
+            *(np.concatenate([rows[key] for rows in some]) for key in ("labels", "best", "sure"))
+        )
+        for kind, some in parts.items()
+    }
 
 
 def _pooled(sample: Sample, dense: Tensor) -> Iterator[tuple[str, NDArray[np.int64], Tensor]]:
@@ -100,9 +113,3 @@ def _pooled(sample: Sample, dense: Tensor) -> Iterator[tuple[str, NDArray[np.int
         if masks is not None and rows.any():
             some = torch.from_numpy(masks[rows]).to(dense.device)
             yield kind, sample.box_labels[rows], pool_masks(dense, some)
-
-
-def region_scores(pooled: Tensor, classifier: TextClassifier) -> Tensor:
-    """Class probabilities (R, K) of pooled features (R, D) of any length."""
-    similarity = F.normalize(pooled.float(), dim=-1) @ classifier.weights.float().T
-    return class_probabilities(similarity.T * classifier.logit_scale, classifier).T

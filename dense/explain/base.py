@@ -106,7 +106,7 @@ def needs_class_token(pair: Pair, name: str) -> None:
     Raises:
         InputError: If the image tower does.
     """
-    if getattr(pair.backbone.vit.tower.visual, "pool_type", None) != "tok":
+    if not pair.backbone.vit.pools_class_token:
         raise InputError(
             f"{name} reads the class token of an open_clip image tower, which this checkpoint "
             "does not pool; choose another method, e.g. m2ib"

@@ -60,28 +60,25 @@ class Faithfulness:
 
     Attributes:
         curves: Of the explanation.
-        random_deletion: Areas of the random orders, one each.
-        random_insertion: The same.
+        random: Areas of the random orders, see `random_areas`.
     """
 
     curves: Curves
-    random_deletion: tuple[float, ...]
-    random_insertion: tuple[float, ...]
+    random: tuple[float, ...]
 
     def summary(self) -> dict[str, object]:
         """Plain numbers; ``gains`` are positive where the explanation beats chance."""
-        chance = float(np.mean(self.random_deletion)), float(np.mean(self.random_insertion))
+        chance = float(np.mean(self.random))
         deletion, insertion = self.curves.deletion_area, self.curves.insertion_area
         return {
             "fill": self.curves.fill,
             "steps": len(self.curves.shares) - 1,
             "deletion": deletion,
             "insertion": insertion,
-            "random_deletion": chance[0],
-            "random_insertion": chance[1],
-            "random_orders": len(self.random_deletion),
-            "deletion_gain": chance[0] - deletion,
-            "insertion_gain": insertion - chance[1],
+            "random": chance,
+            "random_orders": len(self.random),
+            "deletion_gain": chance - deletion,
+            "insertion_gain": insertion - chance,
         }
 
 
@@ -105,19 +102,35 @@ def perturbation_curves(
     """
     if patches.shape != pair.layout.grid:
         raise InputError(f"the map must fit the grid {pair.layout.grid}, got {patches.shape}")
-    if steps < 1:
-        raise InputError(f"a curve needs 1 or more steps, got {steps}")
+    _check_steps(steps)
     whole, empty = _input(pair), filled(pair, fill)
-    order = np.argsort(-patches.ravel().astype(np.float64), kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    counts = np.round(np.linspace(0, len(order), steps + 1)).astype(np.int64)
-    ranks = torch.from_numpy(rank.reshape(patches.shape)).to(whole.device)
-    patch = pair.backbone.patch_size
-    chosen = [_to_pixels(ranks < int(count), patch) for count in counts]
+    shares, chosen = _steps(pair, patches, steps)
     deletion = _scores(pair, [torch.where(mask, empty, whole) for mask in chosen])
     insertion = _scores(pair, [torch.where(mask, whole, empty) for mask in chosen])
-    return Curves(counts / len(order), deletion, insertion, fill)
+    return Curves(shares, deletion, insertion, fill)
+
+
+def random_areas(
+    pair: Pair, *, fill: Fill = "mean", steps: int = 16, orders: int = 5, seed: int = 0
+) -> tuple[float, ...]:
+    """Areas under the deletion curves of random orders of the patches.
+
+    Deleting in one order is inserting in the reverse, which is as random, so these are the chance
+    level of deletion and of insertion.
+
+    Raises:
+        InputError: If a setting is impossible.
+    """
+    if orders < 1:
+        raise InputError(f"at least one random order is needed, got {orders}")
+    _check_steps(steps)
+    whole, empty = _input(pair), filled(pair, fill)
+    rng = np.random.default_rng(seed)
+    areas = []
+    for _ in range(orders):
+        _, chosen = _steps(pair, rng.random(pair.layout.grid), steps)
+        areas.append(curve_area(_scores(pair, [torch.where(m, empty, whole) for m in chosen])))
+    return tuple(areas)
 
 
 def faithfulness(
@@ -129,24 +142,14 @@ def faithfulness(
     random_orders: int = 5,
     seed: int = 0,
 ) -> Faithfulness:
-    """Curves of a map, and the areas of random maps beside them.
+    """Curves of a map, and the areas of random orders beside them.
 
     Raises:
-        InputError: As `perturbation_curves`, or if there is no random order.
+        InputError: As `perturbation_curves` and `random_areas`.
     """
-    if random_orders < 1:
-        raise InputError(f"at least one random order is needed, got {random_orders}")
     curves = perturbation_curves(pair, patches, fill=fill, steps=steps)
-    rng = np.random.default_rng(seed)
-    chance = [
-        perturbation_curves(pair, rng.random(patches.shape), fill=fill, steps=steps)
-        for _ in range(random_orders)
-    ]
-    return Faithfulness(
-        curves,
-        tuple(some.deletion_area for some in chance),
-        tuple(some.insertion_area for some in chance),
-    )
+    chance = random_areas(pair, fill=fill, steps=steps, orders=random_orders, seed=seed)
+    return Faithfulness(curves, chance)
 
 
 def randomised_weights(
@@ -223,9 +226,23 @@ def _input(pair: Pair) -> Tensor:
     return pair.trace.images
 
 
-def _to_pixels(chosen: Tensor, patch: tuple[int, int]) -> Tensor:
-    """(gh, gw) bool → (h, w)."""
-    return chosen.repeat_interleave(patch[0], 0).repeat_interleave(patch[1], 1)
+def _check_steps(steps: int) -> None:
+    if steps < 1:
+        raise InputError(f"a curve needs 1 or more steps, got {steps}")
+
+
+def _steps(
+    pair: Pair, patches: NDArray[np.floating], steps: int
+) -> tuple[NDArray[np.float64], list[Tensor]]:
+    """Shares (S,) of patches, and masks (h, w) bool of that many of the most important ones."""
+    order = np.argsort(-patches.ravel().astype(np.float64), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    counts = np.round(np.linspace(0, len(order), steps + 1)).astype(np.int64)
+    ranks = torch.from_numpy(rank.reshape(patches.shape)).to(_input(pair).device)
+    high, wide = pair.backbone.patch_size
+    pixels = ranks.repeat_interleave(high, 0).repeat_interleave(wide, 1)
+    return counts / len(order), [pixels < int(count) for count in counts]
 
 
 @torch.no_grad()

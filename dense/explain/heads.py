@@ -136,10 +136,11 @@ def _shares(
     for block, x in zip(blocks, entering, strict=True):
         given = contributions(block, x, row)[0]
         tokens += reading.of(given)
-        heads.append(reading.of(_by_head(block, x, row)))
+        by_head = _by_head(block, x, row)
+        _check_linear(given.sum(0), by_head.sum(0))
+        heads.append(reading.of(by_head))
         after = x[0, row] + given.sum(0)
         feed_forward += float(reading.of(block.feed_forward(after[None, None])[0, 0]))
-        _check_linear(given.sum(0), _by_head(block, x, row).sum(0))
     start = float(reading.of(entering[0][0, row]))
     return Shares(tokens, torch.stack(heads), feed_forward, start, reading.bias)
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.attention import TokenLayout
-from dense.backbones.blocks import Block, run_block
+from dense.backbones.blocks import Block, run_block, run_class_query
 from dense.backbones.preprocess import fit_short_side
 from dense.backbones.text import embed_tokens, is_causal, pool_tokens, text_blocks
 from dense.backbones.trace import Trace
@@ -92,9 +92,13 @@ class Pair:
 
     def finish_image(self, x: Tensor, first: int) -> Tensor:
         """Run image tokens (B, T, C) through the blocks from `first` on, pool. → (B, D) raw."""
-        for block in self.image_blocks[first:]:
-            x = run_block(block, x)
-        return self.backbone.vit.tower.pool(x)
+        vit, blocks = self.backbone.vit, self.image_blocks[first:]
+        for place, block in enumerate(blocks, 1):
+            if place == len(blocks) and vit.pools_class_token:
+                x = run_class_query(block, x, self.layout.prefix)
+            else:
+                x = run_block(block, x)
+        return vit.tower.pool(x)
 
     def finish_text(self, x: Tensor, first: int) -> Tensor:
         """The same for text tokens (B, L, C), whose last one is the end of text. → (B, D) raw."""

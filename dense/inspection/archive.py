@@ -14,14 +14,15 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from dense.errors import InputError
 from dense.inspection.keys import Keys, fingerprint, verify
 from dense.inspection.plain import digest, read_sha256
-from dense.inspection.product import Product
-from dense.inspection.store.registry import Record, Registry, renamed
+from dense.inspection.product import Product, check_name
+from dense.inspection.store.registry import Record, Registry
 from dense.outputs import write_bytes
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def import_product(registry: Registry, path: str | Path, *, name: str | None = N
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is no product file, or is cut short: {error}") from error
     if name is not None:
-        product = renamed(product, name)
+        product = replace(product, name=check_name(name))
     note = f"imported from {path.name}"
     return registry.create(
         product, note, version=_version(manifest), made_at=str(manifest.get("made_at"))[:40]

@@ -114,7 +114,7 @@ def change_alpha(known: Calibration, alpha: float) -> Calibration:
     """The same parts with another bound.
 
     Raises:
-        InputError: If thresholds were set by hand, or there are too few parts.
+        InputError: If no scores of good parts are known, or too few.
     """
     if known.method == "manual":
         raise InputError(
@@ -130,15 +130,16 @@ def change_alpha(known: Calibration, alpha: float) -> Calibration:
 
 
 def by_hand(threshold: float, view: View, known: Calibration | None) -> Calibration:
-    """One threshold for all regions and pixels, without a promise; known scores stay to be seen."""
+    """One threshold for all regions and pixels, without a promise.
+
+    What is known of good parts stays: it is to be seen, and a promise can be made on it again.
+    """
     if not np.isfinite(threshold):
         raise InputError(f"a threshold is a finite number, got {threshold}")
     same = dict.fromkeys(view.names, float(threshold))
     if known is None:
         return Calibration("manual", None, 1, {}, {}, same, same)
-    return replace(
-        known, method="manual", alpha=None, fold=1, thresholds=same, pixel_thresholds=same
-    )
+    return replace(known, alpha=None, thresholds=same, pixel_thresholds=same)
 
 
 def with_defects(calibration: Calibration, readings: Iterable[Reading]) -> Calibration:

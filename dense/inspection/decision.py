@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Literal, get_args
 
@@ -48,7 +48,7 @@ class Reason:
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {"code": self.code, "text": self.text, "region": self.region}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,7 @@ class RegionScore:
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {
-            "name": self.name,
-            "score": self.score,
-            "threshold": self.threshold,
-            "is_anomalous": self.is_anomalous,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -152,13 +147,7 @@ class Guarantee:
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {
-            "alpha": self.alpha,
-            "bound": self.bound,
-            "method": self.method,
-            "parts": self.parts,
-            "text": self.text,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)

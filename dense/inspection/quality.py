@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -35,6 +35,8 @@ EXPLAINED = 0.15
 """Correlation that a shift must add to count as one."""
 ALIGNED = 0.05
 """Support pictures count as aligned, and a shift as an error, if they differ by less."""
+ALIKE = 0.5
+"""And if each correlates this much with another: pictures of a texture are nowhere aligned."""
 FOREIGN = 3.0
 """Mahalanobis distance as a multiple of the largest held-out one among the support pictures."""
 ALL_OVER = 0.5
@@ -88,15 +90,7 @@ class Gates:
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return {
-            "sharpness": self.sharpness,
-            "darkest": self.darkest,
-            "brightest": self.brightest,
-            "dark": self.dark,
-            "bright": self.bright,
-            "shift": self.shift,
-            "foreign": self.foreign,
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Gates:
@@ -144,14 +138,7 @@ def shift(thumb: NDArray[np.uint8], references: Sequence[NDArray[np.uint8]]) -> 
     repeating pattern fits as well a period further: a shift that explains little more than none
     at all (`EXPLAINED`) counts as none.
     """
-    window = cv2.createHanningWindow((THUMB, THUMB), cv2.CV_32F)
-    grey = thumb.astype(np.float32)
-    found = [(*cv2.phaseCorrelate(ref.astype(np.float32), grey, window), ref) for ref in references]
-    (dx, dy), _, reference = max(found, key=lambda peak: peak[1])
-    moved = _correlation(thumb, reference, round(dx), round(dy))
-    if moved < _correlation(thumb, reference, 0, 0) + EXPLAINED:
-        return 0.0
-    return math.hypot(dx, dy) / THUMB
+    return _best_fit(thumb, references)[0]
 
 
 def fit_gates(
@@ -221,6 +208,21 @@ def check_quality(quality: Quality, gates: Gates, *, moved: float | None = None)
     return reasons
 
 
+def _best_fit(
+    thumb: NDArray[np.uint8], references: Sequence[NDArray[np.uint8]]
+) -> tuple[float, float]:
+    """Shift as in `shift`, and the correlation with the reference under it."""
+    window = cv2.createHanningWindow((THUMB, THUMB), cv2.CV_32F)
+    grey = thumb.astype(np.float32)
+    found = [(*cv2.phaseCorrelate(ref.astype(np.float32), grey, window), ref) for ref in references]
+    (dx, dy), _, reference = max(found, key=lambda peak: peak[1])
+    resting = _correlation(thumb, reference, 0, 0)
+    moved = _correlation(thumb, reference, round(dx), round(dy))
+    if moved < resting + EXPLAINED:
+        return 0.0, resting
+    return math.hypot(dx, dy) / THUMB, moved
+
+
 def _correlation(thumb: NDArray[np.uint8], reference: NDArray[np.uint8], dx: int, dy: int) -> float:
     """Correlation of the grey levels where the reference, moved by (dx, dy), overlaps."""
     own = thumb[max(0, dy) : THUMB + min(0, dy), max(0, dx) : THUMB + min(0, dx)]
@@ -233,10 +235,12 @@ def _correlation(thumb: NDArray[np.uint8], reference: NDArray[np.uint8], dx: int
 def _largest_shift(thumbs: Sequence[NDArray[np.uint8]]) -> float | None:
     if len(thumbs) < 2:
         return None
-    shifts = [
-        shift(thumb, [*thumbs[:place], *thumbs[place + 1 :]]) for place, thumb in enumerate(thumbs)
+    fits = [
+        _best_fit(thumb, [*thumbs[:place], *thumbs[place + 1 :]])
+        for place, thumb in enumerate(thumbs)
     ]
-    return max(shifts) + SHIFT if max(shifts) <= ALIGNED else None
+    largest, loosest = max(shift for shift, _ in fits), min(alike for _, alike in fits)
+    return largest + SHIFT if largest <= ALIGNED and loosest >= ALIKE else None
 
 
 def _limit(value: object) -> float:

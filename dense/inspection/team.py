@@ -2,7 +2,7 @@
 
 A product usually has one model. After calibration by folds it has one for each fold, a part is
 then as abnormal as the mildest of them says (the minmax rule, see `dense.inspection.conformal`).
-Models on patch features share one forward pass.
+Models on patch features share one forward pass, those with memories also one search.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dense.inspection.view import View
 from dense.methods.anomaly.base import Inspector
 from dense.methods.anomaly.memory import MemoryInspector
 from dense.methods.anomaly.patches import Look, PatchFeatureInspector
+from dense.methods.anomaly.together import Together, can_share
 from dense.methods.batching import encode_pictures
 from dense.methods.catalog import find_method
 from dense.prompts import NO_WORDS, StateWords
@@ -98,6 +99,7 @@ class Team:
         self.view = view
         first = self.members[0]
         self.backbone, self.input_size = first.backbone, input_size(first)
+        self._together = Together(self.members) if can_share(self.members) else None
         self._word_weights: tuple[tuple[str, ...], Tensor] | None = None
 
     @property
@@ -173,6 +175,8 @@ class Team:
         self, cuts: Sequence[Sequence[Sample]], looks: Sequence[Look]
     ) -> list[list[AnomalyResult]]:
         """By member, the result of each part."""
+        if looks and self._together is not None:
+            return [list(parts) for parts in zip(*map(self._together.read, looks), strict=True)]
         if looks:
             return [
                 [member.read(look) for look in looks]

@@ -31,8 +31,9 @@ class Calibration:
     """The thresholds of a product and what they rest on.
 
     Attributes:
-        method: ``"split"``, ``"leave-one-out"``, ``"cross"``, or ``"manual"`` without guarantee.
-        alpha: Share of good parts that may be lost; ``None`` for manual thresholds.
+        method: How good parts were scored, ``"split"``, ``"leave-one-out"`` or ``"cross"``;
+            ``"manual"`` if none were.
+        alpha: Share of good parts that may be lost; ``None`` for thresholds set by hand.
         fold: Parts of a fold, 1 but for ``"cross"``.
         scores: By region, those of the good parts; the same α can be changed on them.
         peaks: By region, the highest map values of the good parts.

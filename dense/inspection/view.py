@@ -92,18 +92,22 @@ class View:
         return top, left, bottom, right
 
     def boxes(self, size: Size, input_size: Size) -> list[Box]:
-        """Tiles (top, left, bottom, right) of a picture of a size, in its own pixels."""
+        """Tiles (top, left, bottom, right) of a picture of a size, in its own pixels.
+
+        Together they cover all that is seen; those without any of it are left out.
+        """
         top, left, bottom, right = self.frame or (0, 0, *size)
         tiles = tile_boxes((bottom - top, right - left), self.tiling, input_size)
-        return [(top + a, left + b, top + c, left + d) for a, b, c, d in tiles]
+        boxes = [(top + a, left + b, top + c, left + d) for a, b, c, d in tiles]
+        seen = self.seen
+        return boxes if seen is None else [box for box in boxes if seen[_window(box)].any()]
 
     def cut(self, sample: Sample, input_size: Size) -> list[Sample]:
         """A picture as the parts that the model sees; all carry its path."""
         parts = []
-        for top, left, bottom, right in self.boxes(sample.image_size, input_size):
-            window = (slice(top, bottom), slice(left, right))
+        for window in map(_window, self.boxes(sample.image_size, input_size)):
             inside = None if self.seen is None else self.seen[window]
-            if inside is not None and (inside.all() or not inside.any()):
+            if inside is not None and inside.all():
                 inside = None
             parts.append(
                 Sample(sample.image[window], sample.image_path, label=sample.label, inside=inside)
@@ -131,10 +135,10 @@ class View:
         inner = blend(maps, boxes, (frame[2] - frame[0], frame[3] - frame[1]))
         if self.seen is None:
             return inner
-        seen = self.seen[frame[0] : frame[2], frame[1] : frame[3]]
+        seen = self.seen[_window(frame)]
         lowest = inner[seen].min()
         whole = np.full(size, lowest, np.float32)
-        whole[frame[0] : frame[2], frame[1] : frame[3]] = np.where(seen, inner, lowest)
+        whole[_window(frame)] = np.where(seen, inner, lowest)
         return whole
 
     def scores(self, result: AnomalyResult) -> dict[str, float]:
@@ -266,6 +270,11 @@ def fill_polygon(corners: NDArray[np.float64], size: Size) -> Mask:
             crossing = x0 + (centres[rows] - y0) * (x1 - x0) / (y1 - y0)
             toggles[rows, np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)] += 1
     return np.asarray(toggles.cumsum(1)[:, :width] % 2 == 1, np.bool_)
+
+
+def _window(box: Box) -> tuple[slice, slice]:
+    top, left, bottom, right = box
+    return slice(top, bottom), slice(left, right)
 
 
 def _decode(rle: object, size: Size | None, name: str) -> Mask:

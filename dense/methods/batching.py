@@ -36,28 +36,31 @@ def iter_batches(
         batch_size: Most pictures of a batch.
     """
     sizes = [input_size(sample.image_size) for sample in samples]
-    preprocess = backbone.preprocess
     start = 0
     while start < len(samples):
         stop = start + 1
         while stop < min(len(samples), start + batch_size) and sizes[stop] == sizes[start]:
             stop += 1
         batch = samples[start:stop]
-        images = [preprocess.to_tensor(preprocess.resize(s.image, sizes[start])) for s in batch]
-        yield batch, backbone.to_batch(images)
+        yield batch, resized(backbone, (sample.image for sample in batch), sizes[start])
         start = stop
+
+
+def resized(backbone: CLIPBackbone, pictures: Iterable[NDArray[np.uint8]], size: Size) -> Tensor:
+    """Pictures (H, W, 3) of any sizes, brought to one: a batch (B, 3, h, w)."""
+    preprocess = backbone.preprocess
+    return backbone.to_batch(
+        [preprocess.to_tensor(preprocess.resize(picture, size)) for picture in pictures]
+    )
 
 
 def squashed(
     backbone: CLIPBackbone, pictures: Iterable[NDArray[np.uint8]], *, at_once: int = AT_ONCE
 ) -> Iterator[Tensor]:
     """Pictures (H, W, 3) of any sizes, squashed to the tower's own: batches (B, 3, h, w)."""
-    preprocess, size = backbone.preprocess, backbone.image_size
     waiting = iter(pictures)
-    while some := [
-        preprocess.to_tensor(preprocess.resize(p, size)) for p in islice(waiting, at_once)
-    ]:
-        yield backbone.to_batch(some)
+    while some := list(islice(waiting, at_once)):
+        yield resized(backbone, some, backbone.image_size)
 
 
 def encode_pictures(
@@ -75,6 +78,5 @@ def dense_features(
     """Dense features (D, gh, gw) fp32 of one picture (H, W, 3), its shape kept."""
     size: Size = (image.shape[0], image.shape[1])
     fitted = fit_short_side(size, short_side, backbone.patch_size, LONGEST_RATIO * short_side)
-    preprocess = backbone.preprocess
-    batch = backbone.to_batch([preprocess.to_tensor(preprocess.resize(image, fitted))])
+    batch = resized(backbone, [image], fitted)
     return backbone.vit(batch, block).dense[0].float()

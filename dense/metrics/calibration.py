@@ -8,9 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from dense.errors import InputError
 from dense.metrics._checks import as_binary, as_finite
 
-ROUNDING = 1e-4
-"""Beyond [0, 1] by which sums of float32 probabilities may lie."""
-
 
 def calibration_counts(
     confidence: ArrayLike, correct: ArrayLike, bins: int = 15
@@ -38,12 +35,11 @@ def calibration_counts(
             f"confidence and correct must have the same shape, but they have "
             f"{np.shape(confidence)} and {hits.shape}; pass one flag for each confidence."
         )
-    if values.min() < -ROUNDING or values.max() > 1.0 + ROUNDING:
+    if values.min() < 0.0 or values.max() > 1.0:
         raise InputError(
             f"confidence must lie in [0, 1], but it reaches from {values.min()} to "
             f"{values.max()}; pass probabilities, not logits."
         )
-    values = values.clip(0.0, 1.0)
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
     index = np.searchsorted(edges, values, side="left")
     columns = (None, values, hits.ravel())

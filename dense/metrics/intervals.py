@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t
 
 from dense.errors import InputError
 
@@ -30,6 +31,21 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     spread = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
     scale = 1 + Z * Z / count
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def mean_interval(values: ArrayLike) -> tuple[float, float]:
+    """Student's interval of the mean of independent values; nan for a single one.
+
+    Raises:
+        InputError: If there is no value.
+    """
+    given = np.asarray(values, np.float64).ravel()
+    if not len(given):
+        raise InputError("an interval of a mean needs at least one value")
+    if len(given) == 1:
+        return math.nan, math.nan
+    reach = float(t.ppf(0.975, len(given) - 1) * given.std(ddof=1) / math.sqrt(len(given)))
+    return float(given.mean()) - reach, float(given.mean()) + reach
 
 
 def auroc_interval(

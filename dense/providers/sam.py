@@ -15,6 +15,7 @@ from dense.backbones.vit import DenseViT
 from dense.errors import InputError, MissingDependencyError
 from dense.providers.base import PixelProvider, View
 from dense.providers.vit import read_tensors
+from dense.untrusted import check_fit
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -114,13 +115,19 @@ def load_sam(name: str | None, weights: str | None) -> Sam:
             "aggregator_weights, regions_weights)"
         )
     state = read_tensors(_fetched(weights))
-    name = name or _name_of(state, weights)
-    model = sam_model_registry[NAMES[name]]()
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{weights} is not a checkpoint of {name}: {reason}") from error
+    found = _name_of(state, weights)
+    if name not in (None, found):
+        raise InputError(
+            f"{weights} is a checkpoint of {found} ({NAMES[found]}), not of {name}: choose that"
+        )
+    model = sam_model_registry[NAMES[found]]()
+    check_fit(
+        model.state_dict(),
+        state,
+        f"{weights} is not a checkpoint of {found}",
+        "take the authors' file as it is",
+    )
+    model.load_state_dict(state)
     return model
 
 

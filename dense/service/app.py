@@ -32,6 +32,7 @@ from dense.service.routers import (
     log,
     lookout,
     playground,
+    product_files,
     products,
     session,
 )
@@ -41,6 +42,7 @@ _ABOUT = "Products from a few good pictures, decisions with a guarantee, and a l
 _ROUTERS = (
     health,
     session,
+    product_files,
     products,
     calibration,
     inspect,

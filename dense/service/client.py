@@ -22,12 +22,8 @@ from typing import Literal
 import httpx
 from pydantic import TypeAdapter
 
-from dense.service.models.decisions import (
-    Accepted,
-    DecisionModel,
-    DecisionPage,
-    JobModel,
-)
+from dense.service.formats import TYPES
+from dense.service.models.decisions import Accepted, DecisionModel, DecisionPage, JobModel
 from dense.service.models.log import VerifiedModel
 from dense.service.models.products import CalibrationModel, ProductItem, ProductModel
 from dense.service.wire import PAUSE, ServiceError, Wire
@@ -35,15 +31,7 @@ from dense.service.wire import PAUSE, ServiceError, Wire
 __all__ = ["Client", "ServiceError"]
 
 Files = list[tuple[str, tuple[str, bytes, str]]]
-_TYPES = {
-    ".bmp": "image/bmp",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".webp": "image/webp",
-}
+_UNKNOWN = "application/octet-stream"
 
 
 class Client:
@@ -275,7 +263,7 @@ class Client:
             params={"wait": wait, "source": source},
             content=data,
             headers={
-                "Content-Type": _TYPES.get(kind.lower(), "application/octet-stream"),
+                "Content-Type": TYPES.get(kind.lower(), _UNKNOWN),
                 "Idempotency-Key": secrets.token_hex(16),
             },
         )
@@ -290,7 +278,7 @@ def _files(part: str, paths: Sequence[str | Path]) -> Files:
             (
                 Path(path).name,
                 Path(path).read_bytes(),
-                _TYPES.get(Path(path).suffix.lower(), "application/octet-stream"),
+                TYPES.get(Path(path).suffix.lower(), _UNKNOWN),
             ),
         )
         for path in paths

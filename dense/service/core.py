@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense.errors import UnknownNameError
-from dense.inspection.ledger import Ledger
+from dense.errors import InputError, UnknownNameError
+from dense.inspection.drift import Watch
+from dense.inspection.ledger import Ledger, acting_as
 from dense.inspection.store.registry import Record, Registry
 from dense.inspection.workshop import Workshop
 from dense.service.errors import BusyError, LostError
@@ -52,7 +53,10 @@ class Core:
         self.judging = Judging(workshop, self.ledger, self.intake, settings, self.me)
         self.events = Events(self.ledger, most=self.limits.listeners)
         pulse = Pulse(database, self.me)
-        self.keeper = Keeper(self.judging, pulse, self.parts, self.ledger, settings.keep_days)
+        watch = Watch(self.registry, self.ledger)
+        self.keeper = Keeper(
+            self.judging, pulse, self.parts, self.ledger, watch, settings.keep_days
+        )
         self.warm = threading.Event()
         self._heavy = threading.Semaphore(1)
         self._waiting = threading.Semaphore(MOST_HEAVY)
@@ -80,6 +84,32 @@ class Core:
         """
         with self._found():
             return self.registry.get(name, version)
+
+    def forget(self, name: str, actor: str) -> None:
+        """Delete a product and the parts that are kept for it; its decisions stay in the log."""
+        with acting_as(actor):
+            self.registry.delete(name)
+        self.parts.drop(product=name)
+        self.registry.collect()
+
+    def file(self, sha256: str | None, what: str) -> bytes:
+        """A file of a decision: its picture or its maps.
+
+        Raises:
+            LostError: If there is none, or no longer, or another than the log names.
+        """
+        if sha256 is None:
+            raise LostError(f"this decision has no {what}: it could not be judged")
+        try:
+            return self.registry.pictures.get(sha256)
+        except UnknownNameError as error:
+            raise LostError(f"the {what} of this decision is no longer kept") from error
+        except InputError as error:
+            _LOG.error("%s", error)
+            raise LostError(
+                f"the file with the {what} of this decision was changed: it does not have the "
+                "hash that the log names"
+            ) from error
 
     def stamp(self, name: str, version: int | None = None) -> tuple[int, str]:
         """Number and time of a product's version, by default the one in use.
@@ -119,15 +149,22 @@ class Core:
     def _warm_up(self) -> None:
         """Load the models of all products, then begin with the jobs of others."""
         try:
-            for name in self.registry.names():
+            for name in self.registry.names() or [None]:
+                self._load(name)
+        finally:
+            self.keeper.start()
+            self.warm.set()
+
+    def _load(self, name: str | None) -> None:
+        """Load the model of a product, or that of the playground."""
+        try:
+            if name is None:
+                self.workshop.fitting.backbone("embedded")
+            else:
                 product = self.registry.get(name).product
                 self.workshop.fitting.backbone(product.model, product.pretrained)
-            if not self.registry.names():
-                self.workshop.fitting.backbone("embedded")
         except Exception as error:  # a product with a lost model must not stop the others
-            _LOG.error("a model cannot be loaded: %s", error)
-        self.warm.set()
-        self.keeper.start()
+            _LOG.error("the model of %s cannot be loaded: %s", name or "the playground", error)
 
 
 def first_key(registry: Registry) -> str | None:
@@ -135,14 +172,8 @@ def first_key(registry: Registry) -> str | None:
     keys = KeyStore(registry.database)
     if keys.list():
         return None
-    text, who = keys.add("first engineer", Role.engineer)
-    Ledger(registry.database).append(
-        "key",
-        "",
-        {"what": "made", "key": who.key_id, "name": who.name, "role": "engineer"},
-        "dense",
-    )
-    return text
+    with acting_as("dense"):
+        return keys.add("first engineer", Role.engineer)[0]
 
 
 def page_folder() -> Path:

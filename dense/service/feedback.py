@@ -7,16 +7,18 @@ move no threshold.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from dense.errors import InputError
 from dense.inspection.fitting import pixel_digest
-from dense.inspection.ledger import Logged, acting_as
-from dense.inspection.order import Named, Revision
+from dense.inspection.ledger import Logged, acting_as, check_fits
+from dense.inspection.order import Revision
 from dense.service.core import Core
 from dense.service.errors import ConflictError
+from dense.service.formats import SUFFIXES
 from dense.service.parts import Kind, Part
-from dense.service.pictures import SUFFIXES, type_of
+from dense.service.pictures import type_of
 
 Use = Literal["calibration", "memory"]
 Said = Literal["right", "false-alarm", "missed"]
@@ -46,7 +48,7 @@ def give(core: Core, logged: Logged, said: Said, note: str, use: Use | None, act
     if use is None:
         core.ledger.give_feedback(decision_id, said, note, actor=actor)
         return
-    _check_fits(str(decision["verdict"]), said)
+    check_fits(said, str(decision["verdict"]))
     kind = state_of(str(decision["verdict"]), said)
     if kind is None:
         raise InputError("the picture was refused: it cannot be used, make the product from such")
@@ -82,7 +84,7 @@ def _remember(core: Core, name: str, part: Part, kind: Kind, actor: str) -> None
     support = core.record(name).product.support
     if digest in {one.pixels for one in support}:
         raise ConflictError("the product knows this very picture already")
-    _revise(core, name, Revision(f"learned {part.name}", add=[picture]), picture, actor)
+    _revise(core, name, Revision(f"learned {part.name}", add=[picture]), actor, {digest})
 
 
 def _forget(core: Core, name: str, part: Part, actor: str) -> None:
@@ -94,43 +96,24 @@ def _forget(core: Core, name: str, part: Part, actor: str) -> None:
     if len(support) == 1:
         raise InputError("it is the only picture that the product is made from")
     revision = Revision(f"forgot {part.name}", without=frozenset({digest}))
-    _revise(core, name, revision, None, actor)
+    _revise(core, name, revision, actor)
 
 
-def _revise(core: Core, name: str, revision: Revision, joins: Named | None, actor: str) -> None:
+def _revise(
+    core: Core, name: str, revision: Revision, actor: str, joins: Collection[str] = ()
+) -> None:
     """A new version, its threshold set anew on the parts that are kept beside its support."""
-    product = core.record(name).product
-    good, defects = core.parts.list(name, "good"), core.parts.list(name, "defect")
-    beside = (
-        part
-        for part in core.parts.read(good, product)
-        if joins is None or pixel_digest(part[1]) != pixel_digest(joins[1])
-    )
+    good, defects = core.parts.beside(core.record(name).product, joins)
     with core.heavy(), acting_as(actor):
-        core.workshop.revise(
-            name,
-            revision,
-            good=beside if good else None,
-            defects=core.parts.read(defects) if defects else None,
-            must_keep_threshold=True,
-        )
+        core.workshop.revise(name, revision, good=good, defects=defects, must_keep_threshold=True)
 
 
 def _part(core: Core, logged: Logged, kind: Kind) -> Part:
     """The picture of a decision as a part.
 
     Raises:
-        InputError: If it is no longer kept.
+        LostError: If it is no longer kept.
     """
-    decision = logged.decision
-    decision_id, sha256 = str(decision["id"]), logged.picture
-    if sha256 is None:
-        raise InputError("the picture of this decision is not kept")
-    data = core.registry.pictures.get(sha256)
-    suffix = SUFFIXES[type_of(data)]
-    return Part(kind, f"decision {decision_id[:12]}", sha256, suffix, decision_id)
-
-
-def _check_fits(verdict: str, said: str) -> None:
-    if (said == "missed") != (verdict == "pass") and said != "right":
-        raise InputError(f"{said!r} cannot be said of a part with the verdict {verdict!r}")
+    decision_id, sha256 = str(logged.decision["id"]), logged.picture
+    suffix = SUFFIXES[type_of(core.file(sha256, "picture"))]
+    return Part(kind, f"decision {decision_id[:12]}", str(sha256), suffix, decision_id)

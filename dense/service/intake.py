@@ -160,11 +160,9 @@ class Intake:
             done = update(intake).where(intake.c.id.in_(ids))
             connection.execute(done.values(state="done", owner=None))
 
-    def release(self, owner: str, ids: Sequence[str] | None = None) -> None:
-        """Give rows back that were not judged: some, or all of a worker."""
+    def release(self, owner: str) -> None:
+        """Give all rows of a worker back that were not judged."""
         mine = (intake.c.state == "waiting") & (intake.c.owner == owner)
-        if ids is not None:
-            mine &= intake.c.id.in_(ids)
         with self.database.write() as connection:
             values = {"owner": None, "attempts": intake.c.attempts - 1}
             connection.execute(update(intake).where(mine).values(values))

@@ -22,7 +22,6 @@ from dense.inspection.decision import Decision, Reason, refuse
 from dense.inspection.ledger import Ledger
 from dense.inspection.ledger.ledger import Judged
 from dense.inspection.sources.base import Picture, Unread
-from dense.inspection.sources.untrusted import decode_untrusted
 from dense.inspection.store.blobs import Blobs
 from dense.inspection.workshop import Workshop
 from dense.service import metrics
@@ -30,6 +29,7 @@ from dense.service.batcher import Batcher, Ticket
 from dense.service.errors import BusyError, HTTPError
 from dense.service.evidence import encode_evidence
 from dense.service.intake import Arrival, Intake, Job
+from dense.service.pictures import decode
 from dense.service.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -216,11 +216,15 @@ class Judging:
 
     def _found(self, work: Work) -> Picture | Unread:
         job, image = work.job, work.image
+        if image is not None:
+            return Picture(job.source, job.sha256, image)
         try:
-            if image is None:
-                name, most = f"picture{job.suffix}", self.limits.pixels
-                image = decode_untrusted(self.pictures.get(job.sha256), name, max_pixels=most)
-        except InputError as error:
+            data = self.pictures.get(job.sha256)
+        except InputError:
+            return Unread(job.source, job.sha256, "the file was lost or damaged on the disk")
+        try:
+            image = decode(data, job.suffix, "the picture", self.limits.pixels)
+        except DenseError as error:
             return Unread(job.source, job.sha256, str(error))
         return Picture(job.source, job.sha256, image)
 

@@ -1,4 +1,4 @@
-"""The thread that keeps a worker's house: its heartbeat, jobs without an owner, old files."""
+"""The thread that keeps a worker's house: heartbeat, jobs without an owner, drift, old files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import threading
 import time
 
 from dense.errors import DenseError
-from dense.inspection.ledger import Ledger
+from dense.inspection.drift import Watch
+from dense.inspection.ledger import Ledger, acting_as
 from dense.service import metrics
 from dense.service.intake import Intake, Pulse
 from dense.service.judging import Judging
 from dense.service.lookout.projects import Projects
+from dense.service.memory import give_back
 from dense.service.parts import Parts
 
 _LOG = logging.getLogger(__name__)
-LOOK, BEAT, BURY, TIDY = 0.25, 2.0, 2.0, 3600.0
-"""Seconds between looks for jobs, heartbeats, looks for dead workers, and tidying."""
+LOOK, BEAT, BURY, DRIFT, GIVE_BACK, TIDY = 0.25, 2.0, 2.0, 5.0, 30.0, 3600.0
+"""Seconds between looks for jobs, heartbeats, looks for dead workers and for drift, giving back
+memory, and tidying."""
 
 
 class Keeper:
@@ -27,6 +30,7 @@ class Keeper:
         pulse: The heartbeat.
         parts: Whose files stay.
         ledger: Decisions with feedback keep their files.
+        watch: Looks for drift.
         keep_days: Age at which pictures and maps of decisions are removed, ``None`` for never.
     """
 
@@ -36,10 +40,11 @@ class Keeper:
         pulse: Pulse,
         parts: Parts,
         ledger: Ledger,
+        watch: Watch,
         keep_days: float | None,
     ) -> None:
         self.judging, self.pulse, self.parts = judging, pulse, parts
-        self.ledger, self.keep_days = ledger, keep_days
+        self.ledger, self.watch, self.keep_days = ledger, watch, keep_days
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -54,7 +59,14 @@ class Keeper:
         self.pulse.leave()
 
     def _run(self) -> None:
-        chores = {self._beat: BEAT, self._bury: BURY, self._look: LOOK, self._tidy: TIDY}
+        chores = {
+            self._beat: BEAT,
+            self._bury: BURY,
+            self._look: LOOK,
+            self._watch: DRIFT,
+            give_back: GIVE_BACK,
+            self._tidy: TIDY,
+        }
         due = dict.fromkeys(chores, 0.0)
         while not self._end.wait(LOOK):
             for chore, pause in chores.items():
@@ -65,6 +77,8 @@ class Keeper:
                     chore()
                 except DenseError as error:  # the database is away: it comes back
                     _LOG.warning("%s: %s", chore.__name__.strip("_"), error)
+                except Exception:  # the heart must go on, or others judge what is in hand here
+                    _LOG.exception("%s failed", chore.__name__.strip("_"))
 
     def _beat(self) -> None:
         self.pulse.beat()
@@ -77,6 +91,12 @@ class Keeper:
 
     def _look(self) -> None:
         self.judging.take_more()
+
+    def _watch(self) -> None:
+        with acting_as("dense"):
+            alarms = self.watch.look()
+        for entry in alarms:
+            _LOG.warning("drift of %s: %s", entry.product, entry.content["text"])
 
     def _tidy(self) -> None:
         intake: Intake = self.judging.intake
@@ -92,10 +112,8 @@ class Keeper:
 
 def _with_feedback(ledger: Ledger) -> set[str]:
     """Files of decisions that somebody gave feedback on."""
-    used: set[str] = set()
-    for kind in ("right", "false-alarm", "missed"):
-        before = None
-        while page := ledger.decisions(feedback=kind, before=before, limit=500):
-            used |= {name for one in page for name in (one.picture, one.evidence) if name}
-            before = page[-1].seq
+    used, before = set[str](), None
+    while page := ledger.decisions(feedback="any", before=before, limit=500):
+        used |= {name for one in page for name in (one.picture, one.evidence) if name}
+        before = page[-1].seq
     return used

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from dense.errors import InputError, UnknownNameError
+from dense.inspection.ledger.rows import add as add_to_log
 from dense.inspection.store.database import Database
 from dense.service.tables import api_keys, sessions
 
@@ -82,7 +83,7 @@ class Listed:
 
 
 class KeyStore:
-    """The keys of a registry's database."""
+    """The keys of a registry's database; keys made and revoked stand in its log."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -105,9 +106,11 @@ class KeyStore:
             "hash": _sha256(secret),
             "made_at": _now(),
         }
+        who = Who(key_id, name, role)
         with self.database.write() as connection:
             connection.execute(insert(api_keys).values(row))
-        return f"dense_{key_id}_{secret}", Who(key_id, name, role)
+            _log(connection, "made", who)
+        return f"dense_{key_id}_{secret}", who
 
     def list(self) -> list[Listed]:
         """All keys, oldest first."""
@@ -130,8 +133,10 @@ class KeyStore:
                 update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=_now())
             )
             connection.execute(delete(sessions).where(sessions.c.key_id == key_id))
+            who = Who(row.id, row.name, Role(row.role))
+            _log(connection, "revoked", who)
         self._checked.clear()
-        return Who(row.id, row.name, Role(row.role))
+        return who
 
     def check(self, text: str) -> Who | None:
         """Whose key it is, ``None`` if nobody's."""
@@ -186,6 +191,11 @@ class KeyStore:
 def csrf_token(cookie: str) -> str:
     """What the page must send back with every change."""
     return hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def _log(connection: Connection, what: str, who: Who) -> None:
+    body = {"what": what, "key": who.key_id, "name": who.name, "role": who.role.value}
+    add_to_log(connection, "key", "", body)
 
 
 def _sha256(text: str) -> str:

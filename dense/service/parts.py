@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,13 +84,6 @@ class Parts:
             rows = connection.execute(wanted).all()
         return [Part(kind, row.name, row.sha256, row.suffix, row.decision_id) for row in rows]
 
-    def of_decision(self, decision_id: str) -> str | None:
-        """Kind of the part that a decision's picture became, ``None`` if none."""
-        wanted = select(kept_parts.c.kind).where(kept_parts.c.decision_id == decision_id)
-        with self.database.read() as connection:
-            found = connection.execute(wanted).scalar()
-        return None if found is None else str(found)
-
     def drop(self, *, decision_id: str | None = None, product: str | None = None) -> None:
         """Forget the part of a decision, or all of a product."""
         which = (
@@ -106,14 +99,32 @@ class Parts:
         with self.database.read() as connection:
             return set(connection.execute(select(kept_parts.c.sha256)).scalars())
 
-    def read(self, parts: Sequence[Part], product: Product | None = None) -> Iterator[Named]:
-        """Decode parts one by one; those among the support of `product` are left out."""
-        support = set() if product is None else {picture.pixels for picture in product.support}
+    def read(self, parts: Sequence[Part], without: Collection[str] = ()) -> Iterator[Named]:
+        """Decode parts one by one, but for those with these digests of their pixels."""
         for part in parts:
             data, name = self.pictures.get(part.sha256), f"picture{part.suffix}"
             image = decode_untrusted(data, name, max_pixels=self.pixels)
-            if pixel_digest(image) not in support:
+            if pixel_digest(image) not in without:
                 yield part.name, image
+
+    def beside(
+        self, product: Product, joins: Collection[str] = ()
+    ) -> tuple[Iterator[Named] | None, Iterator[Named] | None]:
+        """Good and defective parts that are kept beside a product's support.
+
+        Args:
+            product: The product.
+            joins: Digests of pixels that are about to join the support.
+
+        Returns:
+            Good ones and defective ones, ``None`` where none is kept.
+        """
+        good, defects = self.list(product.name, "good"), self.list(product.name, "defect")
+        support = {picture.pixels for picture in product.support} | set(joins)
+        return (
+            self.read(good, support) if good else None,
+            self.read(defects) if defects else None,
+        )
 
 
 def _row(product: str, part: Part) -> dict[str, object]:

@@ -8,20 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dense.errors import InputError
+from dense.errors import InputError, TooManyPixelsError
 from dense.inspection.sources.untrusted import decode_untrusted
 from dense.service.errors import TooLargeError, UnsupportedError
+from dense.service.formats import SUFFIXES, TYPES
 
 Image = NDArray[np.uint8]
 
-SUFFIXES = {
-    "image/bmp": ".bmp",
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/tiff": ".tif",
-    "image/webp": ".webp",
-}
-_KNOWN = {*SUFFIXES.values(), ".jpeg", ".tiff"}
 _BEGINNINGS = {
     b"\x89PNG": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -40,7 +33,7 @@ def suffix_of(content_type: str | None, name: str | None) -> str:
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
     suffix = SUFFIXES.get(kind) or PurePosixPath(name or "").suffix.lower()
-    if suffix not in _KNOWN:
+    if suffix not in TYPES:
         known = ", ".join(SUFFIXES)
         raise UnsupportedError(f"expected a picture of type {known}, got {kind[:60] or 'none'!r}")
     return suffix
@@ -69,9 +62,8 @@ def decode(data: bytes, suffix: str, name: str, most: int) -> Image:
         return decode_untrusted(data, f"picture{suffix}", max_pixels=most)
     except InputError as error:
         text = str(error).replace(f"picture{suffix}", name)
-        if "megapixels" in text or "bomb" in text:
-            raise TooLargeError(text) from error
-        raise InputError(text) from error
+        kind = TooLargeError if isinstance(error, TooManyPixelsError) else InputError
+        raise kind(text) from error
 
 
 def encode(image: Image, suffix: str) -> bytes:

@@ -5,21 +5,22 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dense.backbones import LastBlock, last_block
-from dense.backbones.attention import ATTENTIONS, TokenLayout, affinity, gaussian_window
+from dense.backbones import LastBlock, attention, last_block
+from dense.backbones.attention import (
+    ATTENTIONS,
+    TokenLayout,
+    affinity,
+    attention_sum,
+    gaussian_window,
+)
 from dense.errors import InputError
 from tests.backbones.builders import images, tiny_vit
+from tests.backbones.by_hand import before_last, by_hand, softmax_mix
 
 GRID = (4, 5)
 PATCHES = GRID[0] * GRID[1]
-
-
-def softmax_mix(a: Tensor, b: Tensor, v: Tensor, bias: float | Tensor = 0.0) -> Tensor:
-    """softmax(a bᵀ / √d + bias) v for (B, heads, T, d)."""
-    logits = torch.einsum("bhid,bhjd->bhij", a, b) / math.sqrt(a.shape[-1])
-    return torch.einsum("bhij,bhjd->bhid", (logits + bias).softmax(-1), v)
 
 
 def naclip_bias(std: float = 5.0) -> Tensor:
@@ -42,30 +43,6 @@ REFERENCE = {
 }
 
 
-def before_last(visual: nn.Module, vit: nn.Module, batch: Tensor) -> Tensor:
-    """Tokens that enter the last block, through open_clip's own blocks."""
-    x = vit.tower.embed(batch)
-    for block in visual.transformer.resblocks[:-1]:
-        x = block(x)
-    return x
-
-
-def split_heads(x: Tensor, attn: nn.MultiheadAttention) -> tuple[Tensor, Tensor, Tensor]:
-    parts = (x @ attn.in_proj_weight.T + attn.in_proj_bias).chunk(3, -1)
-    return tuple(p.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for p in parts)
-
-
-def by_hand(visual: nn.Module, x: Tensor, mix: object, residual: bool, forward: bool) -> Tensor:
-    """Dense features of the last block, (B, T, D), straight from the module's weights."""
-    block = visual.transformer.resblocks[-1]
-    mixed = mix(*split_heads(block.ln_1(x), block.attn))
-    out = block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).flatten(2)))
-    out = x + out if residual else out
-    if forward:
-        out = out + block.ls_2(block.mlp(block.ln_2(out)))
-    return (visual.ln_post(out) @ visual.proj)[:, 1:]
-
-
 @pytest.mark.parametrize("forward", [True, False], ids=["ffn", "no-ffn"])
 @pytest.mark.parametrize("residual", [True, False], ids=["residual", "no-residual"])
 @pytest.mark.parametrize("name", sorted(ATTENTIONS))
@@ -80,6 +57,18 @@ def test_variant(name: str, residual: bool, forward: bool) -> None:
         got = features.dense.flatten(2).transpose(1, 2)
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
         torch.testing.assert_close(features.class_token, vit(batch).class_token, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("gradients", [False, True], ids=["inference", "gradients"])
+def test_sum_of_attentions(gradients: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, whichever kernel runs, and cut into rows."""
+    monkeypatch.setattr(attention, "ROWS", 7)
+    q, k, p, v = (torch.randn(2, 20, 3, 8).transpose(1, 2) for _ in range(4))  # as heads are split
+    expected = softmax_mix(q, k, v) + softmax_mix(p, p, v)
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(attention_sum([(q, k), (p, p)], v), expected)
+        sharp = attention_sum([(q, k)], v, scale=1.0)
+    torch.testing.assert_close(sharp, softmax_mix(q * 8**0.5, k, v))
 
 
 def test_every_variant_has_a_reference() -> None:

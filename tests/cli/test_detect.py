@@ -108,6 +108,10 @@ def test_bad_boxes_are_one_sentence(dense, picture, tmp_path, name):
         (["--classes", "cat", "--proposals", "0"], "must be a whole number of 1 or more"),
         (["--classes", "cat", "--crops", "-1"], "--crops: must be a whole number of 0 or more"),
         (["--classes", "cat", "--sam", "gone.pth"], "no such segment-anything checkpoint"),
+        (
+            ["--classes", "cat", "--method", "f-vit", "--sam", "gone.pth"],
+            "f-vit looks at no proposals: leave segment-anything out",
+        ),
     ],
 )
 def test_bad_options_are_one_sentence(dense, picture, tmp_path, words, message):

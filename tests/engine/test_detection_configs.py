@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dense.classifier import build_text_classifier
 from dense.datasets import DetectionFolder
 from dense.datasets.open_vocabulary import OV_COCO_BASE, OV_COCO_NOVEL
 from dense.engine import factories
 from dense.engine.detection import DetectionMetric, detection_classes
 from dense.engine.model import Prediction
+from dense.engine.regions import RegionMetric
 from dense.engine.run import test_config
 from dense.errors import InputError
+from dense.evaluation.regions import region_accuracy
 from dense.structures import DetectionResult, Sample, SegmentationResult
 from tests.datasets.made import make_detection, write
+from tests.datasets.test_regions import make_panoptic
 from tests.helpers import photo, tiny_backbone
 
 pytest.importorskip("faster_coco_eval")
@@ -28,19 +32,27 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factories, "load", lambda name, **options: tiny_backbone())
 
 
-def run(config: str, root: Path, work: Path) -> dict:
+def run(
+    config: str,
+    root: Path,
+    work: Path,
+    options: dict[str, object] | None = None,
+    draw: Path | None = None,
+) -> dict:
+    plain = {"model.method.templates": "plain", "test_dataloader.num_workers": 0}
     return test_config(
         CONFIGS / f"{config}.py",
         data_root=root,
         work_dir=work,
-        options={"model.method.templates": "plain", "test_dataloader.num_workers": 0},
+        options={**plain, **(options or {})},
+        draw_dir=draw,
     )
 
 
 def named(ending: str) -> list[str]:
     """Configs on boxes that need no learned parts; test_f_vit.py and test_panoptic.py have more."""
     found = sorted(p.stem for p in CONFIGS.glob(f"*{ending}.py"))
-    return [name for name in found if not name.startswith(("f_vit", "panoptic"))]
+    return [name for name in found if not name.startswith(("f_vit", "panoptic", "region_acc"))]
 
 
 @pytest.mark.parametrize("name", named("_embedded_folder"))
@@ -50,6 +62,39 @@ def test_folder_configs_run(name: str, tmp_path: Path) -> None:
     assert 0 <= report["overall"]["ap50"] <= 100 and "novel_ap50" not in report["overall"]
     if name.startswith("boxes"):
         assert report["overall"]["ap50"] > 0  # the true boxes, two names
+
+
+def test_region_accuracy_of_a_folder_is_the_cards(tmp_path: Path) -> None:
+    root = make_detection(tmp_path / "data")
+    report = run("region_accuracy_embedded_folder", root, tmp_path / "work")
+    backbone, folder = tiny_backbone(), DetectionFolder(root)
+    wanted = region_accuracy(
+        backbone,
+        [folder[0], folder[1]],
+        build_text_classifier(backbone, folder.names, templates="plain"),
+        backbone.recommended.block,
+        short_side=backbone.recommended.short_side,
+    )
+    assert report["overall"]["boxes_count"] == 2
+    for name, value in wanted["boxes"].items():
+        assert report["overall"][f"boxes_{name}"] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("name", ["coco", "ade"])
+def test_region_accuracy_of_panoptic_data(name: str, tmp_path: Path) -> None:
+    root = make_panoptic(tmp_path / "data")
+    options = {"model.method.short_side": 32}
+    config = f"region_accuracy_vitb16_{name}_panoptic"
+    report = run(config, root, tmp_path / "work", options, draw=tmp_path / "drawn")
+    counts = {k: v for k, v in report["overall"].items() if k.endswith("_count")}
+    assert counts == {"boxes_count": 1, "things_count": 1, "stuff_count": 1}
+    assert report["protocol"]["attention"] == "value"
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 1
+
+
+def test_region_accuracy_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="results of a region reader"):
+        RegionMetric().process({}, [prediction(0, [], [])])
 
 
 def make_coco(root: Path) -> Path:

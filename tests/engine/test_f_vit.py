@@ -85,7 +85,7 @@ def test_a_hand_set_head_gives_the_boxes_one_expects(backbone: CLIPBackbone) -> 
     method = detector(backbone, base=0.0, novel=0.0)
     set_by_hand(method, [1.0, 0.0, 0.0, 5 * math.log(2)])
     sample = Sample(photo(96, 128))
-    proposed = method.propose(sample)
+    proposed = method.detect(sample)[1]
     sides = (proposed.boxes[:, 2:] - proposed.boxes[:, :2]).numpy()
     inside = ((proposed.boxes > 0) & (proposed.boxes < torch.tensor([128, 96, 128, 96]))).all(1)
     area = sides[inside.numpy()].prod(1)
@@ -194,7 +194,7 @@ def test_nothing_is_proposed(backbone: CLIPBackbone) -> None:
     method = detector(backbone)
     method.learned.rpn.test_cfg.min_bbox_size = 1e6
     sample = Sample(photo(48, 64))
-    assert len(method.propose(sample)) == 0
+    assert len(method.detect(sample)[1]) == 0
     (found,) = method.predict([sample])
     assert found.boxes.shape == (0, 4) and found.class_names == NAMES
 

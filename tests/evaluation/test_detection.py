@@ -102,8 +102,8 @@ def test_equal_to_pycocotools_on_random_boxes() -> None:
         theirs = evaluation.COCOeval(data, data.loadRes(rows), "bbox")
         for step in (theirs.evaluate, theirs.accumulate, theirs.summarize):
             step()
-    wanted = [100 * value for value in theirs.stats[:3]]
-    assert [ours["ap"], ours["ap50"], ours["ap75"]] == pytest.approx(wanted, abs=1e-6)
+    wanted = [100 * theirs.stats[place] for place in (0, 1, 2, 8)]
+    assert [ours["ap"], ours["ap50"], ours["ap75"], ours["ar"]] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_masks() -> None:
@@ -139,7 +139,14 @@ def test_lvis_leaves_unlabelled_classes_alone() -> None:
 
 
 def test_nothing_found_is_zero() -> None:
-    assert average_precision(truth(), [], split=Split((20,), (10,)))["novel_ap50"] == 0.0
+    scores = average_precision(truth(), [], split=Split((20,), (10,)))
+    assert scores["novel_ap50"] == scores["ap"] == scores["ar"] == scores["ap_medium"] == 0
+    assert np.isnan(scores["ap_large"])  # nor is there anything large
+    assert np.isnan(average_precision(truth(0), [], split=Split((20,), (10,)))["novel_ap"])
+    assert average_precision(truth(), [], kind="segm")["ap75"] == 0
+    for row in (lvis := truth())["images"]:  # type: ignore[attr-defined]
+        row |= {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+    assert average_precision(lvis, [], lvis=True)["ap_r"] == 0
 
 
 @pytest.mark.parametrize(

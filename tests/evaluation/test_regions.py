@@ -13,7 +13,7 @@ from dense.backbones import last_block
 from dense.classifier import build_text_classifier
 from dense.datasets.regions import PanopticFolder
 from dense.errors import InputError
-from dense.evaluation.regions import _Tally, region_accuracy
+from dense.evaluation.regions import region_accuracy, region_scores_of
 from dense.structures import Sample
 from tests.datasets.test_regions import make_panoptic
 from tests.helpers import photo, tiny_backbone
@@ -38,11 +38,14 @@ def test_a_box_that_is_the_whole_picture_is_the_mean_of_its_patches() -> None:
 
 
 def test_means_over_classes_by_hand() -> None:
-    """Class 0: one of two right; class 1: its one wrong, but second."""
-    tally = _Tally()
-    probabilities = torch.eye(6)[[0, 1, 0]] * 0.5 + torch.eye(6)[[1, 0, 1]] * 0.3
-    tally.add(np.array([0, 0, 1]), probabilities)
-    found = tally.scores()
+    """Class 0: one of two right; class 1: its one wrong, but second; over two pictures."""
+    first = {
+        "labels": np.array([0, 0]),
+        "best": np.array([[0, 1], [1, 0]]),
+        "sure": np.array([0.5, 0.5]),
+    }
+    second = {"labels": np.array([1]), "best": np.array([[0, 1]]), "sure": np.array([0.5])}
+    found = region_scores_of([{"boxes": first}, {}, {"boxes": second}])["boxes"]
     assert found["top1"] == pytest.approx(100 / 3) and found["mean_top1"] == pytest.approx(25)
     assert found["top5"] == found["mean_top5"] == 100 and found["count"] == 3
 

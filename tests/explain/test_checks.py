@@ -12,6 +12,7 @@ from dense.explain.checks import (
     faithfulness,
     filled,
     perturbation_curves,
+    random_areas,
     random_twin,
     randomised_weights,
 )
@@ -83,6 +84,13 @@ def test_an_honest_order_beats_chance() -> None:
     assert found["deletion_gain"] > 0  # type: ignore[operator]
     assert found["random_orders"] == 5
     assert found == faithfulness(PAIR, worth, steps=8, random_orders=5).summary()
+
+
+def test_random_orders_by_hand() -> None:
+    rng = np.random.default_rng(3)
+    maps = [rng.random((4, 4)) for _ in range(2)]
+    expected = [perturbation_curves(PAIR, m, steps=4).deletion_area for m in maps]
+    assert random_areas(PAIR, steps=4, orders=2, seed=3) == pytest.approx(expected, abs=1e-7)
 
 
 def test_random_weights_change_blocks_alone() -> None:

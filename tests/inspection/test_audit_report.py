@@ -147,7 +147,7 @@ def test_damage_is_told_not_hidden(registry: Registry, tmp_path: Path) -> None:
     report = audit_report(Registry(tmp_path / "home"), "nut")
     text = Reader(report.html).text
     assert "BROKEN at entry 9: entry 9 was changed" in text
-    assert "DAMAGED: 1 of 3 files" in text and "a file of the product is damaged" in text
+    assert "DAMAGED: 1 of 3 files" in text and "a file is damaged" in text
     assert isinstance(report, AuditReport) and report.facts.pictures == []
 
 

@@ -85,6 +85,21 @@ def test_what_waits_is_there_after_a_restart_until_the_last_sink_has_it(tmp_path
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
+def test_room_of_delivered_pictures_is_used_again(tmp_path):
+    journal, sizes = Journal(tmp_path), []
+    for number in range(60):
+        picture = {"p": bytes([number]) * 200_000}
+        kept = journal.record(body(number), {"a": ("p",), "b": ()}, pictures=picture)
+        (taken,) = journal.pending("a", 9, pictures=True)
+        assert taken.pictures == picture
+        journal.delivered("a", [kept])
+        assert journal.pending("b", 9)[0].sequence == kept  # the other still waits
+        journal.delivered("b", [kept])
+        sizes.append((tmp_path / "journal.sqlite").stat().st_size)
+    journal.close()
+    assert max(sizes) < 2_000_000  # of 12 MB that went through
+
+
 def test_one_process_at_a_time(tmp_path):
     journal = Journal(tmp_path)
     with pytest.raises(InputError, match="another dense watch uses"):

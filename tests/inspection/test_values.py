@@ -161,6 +161,30 @@ def test_tiles_join_to_the_picture_and_the_worst_score() -> None:
     np.testing.assert_allclose(joined.anomaly_map, 2.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("tiling", [Tiling("square"), Tiling("native"), Tiling("native", 0.5)])
+def test_tiles_cover_all_that_is_seen_and_hold_small_defects_whole(tiling: Tiling) -> None:
+    size, rng = (70, 500), np.random.default_rng(0)
+    left, right = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    left[5:66, 20:180], right[10:60, 420:490] = True, True
+    for view in (View(tiling=tiling), View(size, {"a": left, "b": right}, tiling=tiling)):
+        seen = np.ones(size, np.bool_) if view.seen is None else view.seen
+        boxes = view.boxes(size, (32, 32))
+        covered = np.zeros(size, np.bool_)
+        for top, left_end, bottom, right_end in boxes:
+            assert seen[top:bottom, left_end:right_end].any()
+            covered[top:bottom, left_end:right_end] = True
+        assert covered[seen].all()
+        side = int((1 - tiling.step) * (boxes[0][2] - boxes[0][0]))
+        for top, start in rng.integers(0, (size[0] - side, size[1] - side), (500, 2)):
+            if seen[top : top + side, start : start + side].all():
+                assert any(
+                    a <= top and b <= start and top + side <= c and start + side <= d
+                    for a, b, c, d in boxes
+                )
+        maps = [np.full((4, 4), 2.0, np.float32)] * len(boxes)
+        np.testing.assert_allclose(view.join_map(maps, size, (32, 32)), 2.0, rtol=1e-6)
+
+
 def test_view_as_json() -> None:
     size = (20, 30)
     mask = np.zeros(size, np.bool_)
@@ -249,6 +273,15 @@ def test_shift_by_hand_and_only_for_aligned_support() -> None:
     assert [reason.code for reason in reasons] == ["pose"]
     assert gates(part).shift is None
     assert gates(part, moved).shift is None
+
+
+def test_pictures_of_a_texture_have_no_pose() -> None:
+    rng = np.random.default_rng(2)
+    texture, *others = (
+        cv2.resize(rng.integers(0, 255, (48, 48, 3), np.uint8), (128, 128)) for _ in range(4)
+    )
+    assert shift(thumbnail(texture), [thumbnail(other) for other in others]) == 0
+    assert gates(texture, *others).shift is None
 
 
 def test_a_repeating_pattern_has_not_moved_by_a_period() -> None:

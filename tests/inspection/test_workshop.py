@@ -111,7 +111,9 @@ def test_scores_stay_beside_a_threshold_by_hand(shop: Workshop) -> None:
     made = shop.calibrate("nut", threshold=1.5).product.calibration
     assert measured is not None and made is not None
     assert made.scores == measured.scores and made.alpha is None
-    assert made.thresholds == made.pixel_thresholds == {"": 1.5}
+    assert made.thresholds == made.pixel_thresholds == {"": 1.5} and guarantee(made) is None
+    assert shop.calibrate("nut", alpha=measured.alpha).product.calibration == measured
+    shop.registry.undo("nut")
     shop.registry.undo("nut")
 
 
@@ -200,10 +202,16 @@ def test_long_pictures_in_tiles(tmp_path: Path) -> None:
     band = [(name, np.tile(image, (1, 3, 1))) for name, image in good(1, 2, 3, 4)]
     shop.create(Order("band", view=View(tiling=Tiling("square"))), band)
     shop.calibrate("band", alpha=0.25)
-    image = np.tile(part(9), (1, 3, 1))
-    image[:, 96:192] = scratched(9)
-    decision = decide(shop.judge("band"), image)[0]
-    assert decision.verdict == "reject" and 96 <= decision.defects[0].centre[0] <= 192
+    good_one = np.tile(part(9), (1, 3, 1))
+    places = range(8, 272, 24)  # also on the seams of the tiles
+    bad = [good_one.copy() for _ in places]
+    for x, one in zip(places, bad, strict=True):
+        one[20:44, x : x + 12] = 255 * (np.indices((24, 12)).sum(0) // 3 % 2)[..., None]
+    fine, *decisions = decide(shop.judge("band"), good_one, *bad)
+    assert fine.verdict == "pass"
+    for x, decision in zip(places, decisions, strict=True):
+        assert decision.verdict == "reject", x
+        assert abs(decision.defects[0].centre[0] - (x + 6)) < 8, x
 
 
 def test_what_cannot_be_judged_is_refused(shop: Workshop) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from dense.errors import InputError, MissingDependencyError
-from dense.memory import ExactIndex, FaissIndex, PatchIndex, make_index
+from dense.memory import ExactIndex, FaissIndex, PatchIndex, SharedMemory, make_index
 from dense.memory.approximate import FaissSettings
 from tests.reference.memory_inputs import formula_rows
 
@@ -140,3 +140,17 @@ def test_missing_faiss_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'dense-clip\[memory\]'"):
         make_index("ivf", 4)
+
+
+def test_shared_memories_find_what_each_finds_alone_and_hold_each_picture_once() -> None:
+    known, queries = pictures(4), pictures(9)["8.png"]
+    memories = []
+    for left in known:
+        memory = make_index("exact", WIDTH)
+        for name in known.keys() - {left}:
+            memory.add(known[name], name)
+        memories.append(memory)
+    shared = SharedMemory(memories)
+    assert len(shared.pictures) == 4
+    for memory, found in zip(memories, shared.distances(queries), strict=True):
+        torch.testing.assert_close(found, memory.search(queries)[0][:, 0], atol=1e-6, rtol=0)

@@ -7,7 +7,7 @@ import pytest
 
 from dense.errors import InputError
 from dense.metrics import auroc
-from dense.metrics.intervals import _wins, auroc_interval, wilson_interval
+from dense.metrics.intervals import _wins, auroc_interval, mean_interval, wilson_interval
 
 
 def test_wilson_by_hand():
@@ -15,6 +15,14 @@ def test_wilson_by_hand():
     assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
     assert wilson_interval(1, 29) == pytest.approx((0.8830, 1.0), abs=5e-5)
+
+
+def test_interval_of_a_mean_by_hand():
+    # mean 2, deviation 1, three values: 4.3027 (Student, 2 degrees) / sqrt(3)
+    assert mean_interval([1, 2, 3]) == pytest.approx((-0.4841, 4.4841), abs=5e-5)
+    assert all(math.isnan(value) for value in mean_interval([5.0]))
+    with pytest.raises(InputError, match="at least one value"):
+        mean_interval([])
 
 
 def test_mean_of_wins_is_auroc():

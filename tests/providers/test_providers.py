@@ -169,15 +169,21 @@ def test_sam_wants_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     import segment_anything
 
     monkeypatch.setitem(segment_anything.sam_model_registry, "vit_b", tiny_sam)
+    monkeypatch.setitem(sam_module.WIDTHS, 32, "sam-b")
     state = {k: v + 0.5 for k, v in tiny_sam().state_dict().items()}
     torch.save(state, tmp_path / "sam.pth")
     provider = find_provider("sam-b", tiny_backbone(), str(tmp_path / "sam.pth"))
     assert isinstance(provider, SamProvider) and provider.name == "sam-b (sam.pth)"
     key = "image_encoder.neck.0.weight"
     assert torch.equal(provider.model.state_dict()[key], state[key])
-    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"other.pth is not a checkpoint of sam-b"):
-        find_provider("sam-b", tiny_backbone(), str(tmp_path / "other.pth"))
+    for content, name, message in (
+        ({"a": torch.zeros(1)}, "sam-b", r"other.pth is not a checkpoint of segment-anything"),
+        ({**state, key: state[key][:1]}, "sam-b", r"is not a checkpoint of sam-b: .*another shape"),
+        (state, "sam-l", r"is a checkpoint of sam-b \(vit_b\), not of sam-l"),
+    ):
+        torch.save(content, tmp_path / "other.pth")
+        with pytest.raises(InputError, match=message):
+            find_provider(name, tiny_backbone(), str(tmp_path / "other.pth"))
     monkeypatch.setitem(sys.modules, "segment_anything", None)
     with pytest.raises(MissingDependencyError, match="pip install segment-anything"):
         find_provider("sam-b", tiny_backbone(), str(tmp_path / "sam.pth"))

@@ -38,10 +38,15 @@ class Counted:
         self.calls += 1
 
 
-def own(prompt: Prompt, logits: np.ndarray | None = None, several: bool = False) -> np.ndarray:
+def own(
+    prompt: Prompt,
+    logits: np.ndarray | None = None,
+    several: bool = False,
+    image: np.ndarray = IMAGE,
+) -> np.ndarray:
     """`SamPredictor`'s answer."""
     predictor = SamPredictor(MODEL)
-    predictor.set_image(IMAGE)
+    predictor.set_image(image)
     masks, quality, _ = predictor.predict(
         prompt.points, prompt.labels, prompt.box, logits, multimask_output=several
     )
@@ -166,7 +171,8 @@ def test_checkpoints_by_width_and_form(tmp_path: Path, monkeypatch: pytest.Monke
 def test_one_colour_and_bad_prompts() -> None:
     cutter = SamCutter(MODEL)
     plain = np.full((40, 56, 3), 7, np.uint8)
-    assert cutter.cut(plain, Prompt(box=BOX)).shape == (40, 56)
+    found = cutter.cut(plain, Prompt(box=BOX))
+    np.testing.assert_array_equal(found, own(Prompt(box=BOX), image=plain))
     with pytest.raises(InputError, match="mask is empty"):
         cutter.cut(IMAGE, Prompt(mask=~np.ones((40, 56), bool)))
     with pytest.raises(InputError, match="lies outside"):

@@ -68,7 +68,8 @@ def test_rows_are_claimed_once_oldest_first_and_given_back(intake: Intake) -> No
     assert [job.id for job in taken] == ids[:2] and all(job.attempts == 1 for job in taken)
     assert [job.id for job in intake.claim("two", 9)] == ids[2:]
     assert intake.claim("two", 9) == [] and intake.claim("two", 0) == []
-    intake.release("one", [ids[0]])
+    intake.finish([ids[1]])
+    intake.release("one")
     (again,) = intake.claim("three", 9)
     assert (again.id, again.attempts) == (ids[0], 1)  # given back in good order: no failed attempt
 

@@ -43,7 +43,8 @@ def changes(*lines: object) -> dict[str, str]:
     return {"Changes": base64.b64encode(text.encode()).decode()}
 
 
-def test_from_an_empty_project_to_a_detection(lookout: Service) -> None:
+def make_project(lookout: Service) -> None:
+    """A project "seal" with 12 normal and one anomalous picture, and three to test on."""
     made = call(lookout, "POST", json={"ProjectName": "seal"})["ProjectMetadata"]
     assert made["ProjectName"] == "seal" and made["ProjectArn"].endswith("project/seal")
     for kind in ("train", "test"):
@@ -61,6 +62,9 @@ def test_from_an_empty_project_to_a_detection(lookout: Service) -> None:
     page = call(lookout, "GET", "/seal/datasets/test/entries?maxResults=2")
     assert page["NextToken"] == "2" and json.loads(page["DatasetEntries"][0])["anomaly-label"] == 0
 
+
+def test_from_an_empty_project_to_a_detection(lookout: Service) -> None:
+    make_project(lookout)
     body = {"Description": "first", "OutputConfig": {"S3Location": {"Bucket": "b"}}}
     model = call(lookout, "POST", "/seal/models", 202, json=body)["ModelMetadata"]
     assert model["Status"] == "TRAINED" and model["Performance"]["Recall"] == 1.0

@@ -108,6 +108,9 @@ def test_calibration_what_if_and_threshold(fresh: Service) -> None:
     assert moved["threshold"] < limit
     by_hand = post(fresh, "products/nut/threshold", json={"threshold": 0.7})
     assert by_hand["threshold"] == 0.7 and by_hand["guarantee"] is None
+    again = post(fresh, "products/nut/threshold", json={"alpha": 0.5})  # on the same nine parts
+    assert (again["threshold"], again["guarantee"]) == (moved["threshold"], moved["guarantee"])
+    assert post(fresh, "products/nut/undo")["version"] == by_hand["version"]
     assert post(fresh, "products/nut/undo")["version"] == moved["version"]
     assert "at least" in post(fresh, "products/nut/threshold", 422, json={"alpha": 0.01})["error"]
     for body in ({}, {"alpha": 2}, {"alpha": 0.1, "threshold": 1}, {"beta": 1}):

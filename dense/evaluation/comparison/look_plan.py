@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dense.datasets import DetectionFolder
-from dense.errors import InputError
+from dense.evaluation.comparison.box_data import choose_methods, open_folders
 from dense.evaluation.comparison.cells import name_roots
-from dense.methods.catalog import find_method, methods
 from dense.methods.method import Method
 
 
@@ -39,17 +38,7 @@ class LookSetup:
         Raises:
             InputError: If a name is unknown, or learned parts are missing or given to none.
         """
-        if self.methods:
-            found = [find_method(name, "look") for name in dict.fromkeys(self.methods)]
-        else:
-            found = [m for m in methods("look") if not m.trained or m.name in self.weights]
-        for method in found:
-            if method.trained and method.name not in self.weights:
-                raise InputError(f"{method.name} needs learned parts: --weights {method.name}=FILE")
-        lost = sorted(set(self.weights) - {method.name for method in found})
-        if lost:
-            raise InputError(f"weights are given for {lost[0]}, which is not compared")
-        return found
+        return choose_methods("look", self.methods, self.weights)
 
 
 @dataclass(frozen=True)
@@ -74,21 +63,9 @@ def plan(setup: LookSetup) -> tuple[list[LookCell], dict[Path, DetectionFolder]]
     Raises:
         InputError: If a name, number, file or data set is wrong.
     """
-    if setup.limit is not None and setup.limit < 1:
-        raise InputError(f"the limit must be 1 or more pictures, got {setup.limit}")
     chosen = setup.chosen()
-    opened = {root: DetectionFolder(root) for root in setup.roots}
-    for root, folder in opened.items():
-        if not any(len(record.boxes) for record in folder.records):
-            raise InputError(f"{root} has no boxes to name")
+    opened = open_folders(setup.roots, setup.limit, wanted="to name")
     cells = [
         LookCell(data, root, method) for data, root in name_roots(setup.roots) for method in chosen
     ]
     return cells, opened
-
-
-def chosen_pictures(folder: DetectionFolder, limit: int | None) -> list[int]:
-    """Pictures with boxes, evenly spaced if there are more than the limit."""
-    there = [place for place, record in enumerate(folder.records) if len(record.boxes)]
-    take = len(there) if limit is None else min(limit, len(there))
-    return [there[place * len(there) // take] for place in range(take)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +14,7 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.evaluation.code_digest import code_digest
 from dense.evaluation.comparison import look_tables
+from dense.evaluation.comparison.box_data import chosen_pictures, folder_digest
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
@@ -25,7 +24,7 @@ from dense.evaluation.comparison.cells import (
     file_digest,
 )
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink
-from dense.evaluation.comparison.look_plan import LookCell, LookSetup, chosen_pictures, plan
+from dense.evaluation.comparison.look_plan import LookCell, LookSetup, plan
 from dense.evaluation.comparison.tables import Row
 from dense.evaluation.looking import Rows, naming_rows, naming_scores_of
 from dense.methods.looking.answers import RegionNames
@@ -87,12 +86,12 @@ class LookTask(Task):
         Raises:
             InputError: If the learned parts are missing.
         """
-        builder = cell.method.build.partition(":")[0]
+        builder, folder = cell.method.build.partition(":")[0], self._folders[cell.root]
         return self._common | {
             "method": [cell.method.name, cell.method.build],
             "code": code_digest(builder, naming_scores_of.__module__, RegionNames.__module__),
             "weights": file_digest(self.setup.weights.get(cell.method.name)),
-            "data": self._fingerprint(cell.root),
+            "data": folder_digest(cell.root, folder, self._places[cell.root]),
         }
 
     def measure(self, waiting: Mapping[LookCell, Path]) -> Iterator[Measured]:
@@ -149,16 +148,6 @@ class LookTask(Task):
         weights = self.setup.weights.get(cell.method.name)
         looker = build_looker(self.backbone, cell.method.name, weights=weights)
         return RegionNamer(self.backbone, looker, classifier)
-
-    def _fingerprint(self, root: Path) -> str:
-        """Hash of the annotations, and of the pictures by name, size and time."""
-        folder = self._folders[root]
-        digest = blake2b(folder.annotations.read_bytes(), digest_size=16)
-        for place in self._places[root]:
-            path = folder.paths[place]
-            state, name = path.stat(), Path(os.path.relpath(path, root)).as_posix()
-            digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
-        return digest.hexdigest()
 
 
 class _Found:

@@ -131,9 +131,9 @@ def _calibration(facts: Facts) -> Section:
     known = facts.product.calibration
     if known is None:
         return Section("Calibration", "This product has no threshold yet: it refuses all pictures.")
-    rows = [("method", known.method), ("good parts", str(known.parts))]
-    if known.alpha is not None:
-        rows.append(("accepted loss of good parts (α)", f"{known.alpha:g}"))
+    rows = [("scores of good parts", known.method), ("good parts", str(known.parts))]
+    loss = "none: set by hand" if known.alpha is None else f"{known.alpha:g}"
+    rows.append(("accepted loss of good parts (α)", loss))
     if facts.guarantee is not None:
         rows.append(("promised at most", f"{facts.guarantee.bound:.4g} of good parts"))
     rows.append(("refused by quality gates, not counted", str(known.refused)))

@@ -18,6 +18,9 @@ from dense.inspection.deciding import Decider, JudgeLike
 
 ENGINES = ("auto", "local", "ray")
 
+_QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+"""Ray tells everybody of its own changes to come, in many lines."""
+
 OpenJudge = Callable[[], JudgeLike]
 
 
@@ -124,6 +127,8 @@ def _on_ray(
     """Parts as rows of a Ray data set, judged by actors that keep their model."""
     if not todo:
         return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     import ray
     import torch
 
@@ -132,16 +137,16 @@ def _on_ray(
     workers = min(workers or gpus or cores, len(todo))
     ours = not ray.is_initialized()
     if ours:
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     cpus = max(1, int(ray.cluster_resources().get("CPU", cores)) // workers)
     rows = ray.data.from_items([{"part": number} for number in todo], override_num_blocks=len(todo))
     finished = rows.map_batches(
         _Actor,
         fn_constructor_args=(open_judge, plan, out, batch, cpus),
         batch_size=1,
-        concurrency=workers,
+        compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=cpus,
         num_gpus=gpus / workers if gpus else 0,
     )

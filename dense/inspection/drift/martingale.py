@@ -52,10 +52,7 @@ def online_p_values(known: Values, values: Values, uniforms: Values) -> Values:
 
 
 def log_capital(p_values: Values) -> Values:
-    """Natural logarithm of the capital after each p-value (Composite Jumper).
-
-    For each rate J the capital lies on three bets 1 + ε (p − 1/2), and before each p-value a share
-    J of it is laid out anew among them, equally. The composite is the mean over `JUMPS`.
+    """Natural logarithm of the capital after each p-value, see `Capital`.
 
     Args:
         p_values: (T,) in [0, 1].
@@ -63,15 +60,48 @@ def log_capital(p_values: Values) -> Values:
     Returns:
         (T,).
     """
-    jumps = np.asarray(JUMPS)[:, None]
-    lots = np.full((len(JUMPS), len(BETS)), 1 / len(BETS))  # shares of the capital, rows sum to 1
-    logs, capital = np.zeros(len(JUMPS)), np.empty(len(p_values))
-    gains = 1 + BETS[None] * (p_values[:, None] - 0.5)
-    for place, gain in enumerate(gains):
-        lots = ((1 - jumps) * lots + jumps / len(BETS)) * gain
-        grown = lots.sum(1)
-        lots /= grown[:, None]
-        logs += np.log(grown)
-        top = logs.max()
-        capital[place] = top + np.log(np.exp(logs - top).mean())
-    return capital
+    return Capital().bet(p_values)
+
+
+class Capital:
+    """The Composite Jumper's capital, 1 at the beginning.
+
+    For each rate J the capital lies on three bets 1 + ε (p − 1/2), and before each p-value a share
+    J of it is laid out anew among them, equally. The composite is the mean over `JUMPS`.
+    """
+
+    def __init__(self) -> None:
+        self._lots = np.full((len(JUMPS), len(BETS)), 1 / len(BETS))  # shares, rows sum to 1
+        self._logs = np.zeros(len(JUMPS))
+
+    def bet(self, p_values: Values) -> Values:
+        """Go on by (T,) p-values in [0, 1]; natural logarithm of the capital after each."""
+        jumps, lots, logs = np.asarray(JUMPS)[:, None], self._lots, self._logs
+        capital = np.empty(len(p_values))
+        gains = 1 + BETS[None] * (p_values[:, None] - 0.5)
+        for place, gain in enumerate(gains):
+            lots = ((1 - jumps) * lots + jumps / len(BETS)) * gain
+            grown = lots.sum(1)
+            lots = lots / grown[:, None]
+            logs = logs + np.log(grown)
+            top = logs.max()
+            capital[place] = top + np.log(np.exp(logs - top).mean())
+        self._lots, self._logs = lots, logs
+        return capital
+
+
+class Run:
+    """A test that goes on as values come: the same capital as on all of them at once.
+
+    Args:
+        known: (n,) values at the beginning, may be empty.
+    """
+
+    def __init__(self, known: Values) -> None:
+        self._before, self._capital = known, Capital()
+
+    def take(self, values: Values, uniforms: Values) -> Values:
+        """Go on by (T,) values, see `online_p_values`; logarithm of the capital after each."""
+        p_values = online_p_values(self._before, values, uniforms)
+        self._before = np.concatenate([self._before, values])
+        return self._capital.bet(p_values)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from dense.errors import InputError
-from dense.inspection.drift.martingale import Values, log_capital, online_p_values
-from dense.inspection.drift.series import TESTS, Series, calibrated, read_series
+from dense.inspection.drift.martingale import Run, Values
+from dense.inspection.drift.series import TESTS, Series, calibrated, read_series, starts
 from dense.inspection.drift.words import FEWEST, advise, describe
 from dense.inspection.ledger import Ledger
 from dense.inspection.store.registry import Record
@@ -193,24 +193,20 @@ def drift_report(record: Record, ledger: Ledger, *, alpha: float = ALPHA) -> Dri
 
 def run_tests(known: Calibration | None, series: Series, alpha: float) -> tuple[DriftTest, ...]:
     """The tests of `drift_report` on a series."""
-    split = known is not None and known.method == "split"
-    margins, distances = calibrated(known) if split else (np.empty(0), np.empty(0))
-    passed, every = series.passed, np.ones(len(series.seq), bool)
-    failed = np.asarray([verdict != "pass" for verdict in series.verdict], float)
-    data = (
-        (margins, series.score - series.threshold, passed),
-        (distances, series.distance, passed & np.isfinite(series.distance)),
-        (np.empty(0), failed, every),
-    )
     return tuple(
-        _test(
-            DriftTest(name, describe(name, len(start), split), len(TESTS) / alpha),
-            start,
-            values[chosen],
-            series.uniforms[chosen, column],
-            series.seq[chosen],
+        _test(test, start, values[chosen], series.uniforms[chosen, column], series.seq[chosen])
+        for column, (test, start, (values, chosen)) in enumerate(
+            zip(blank_tests(known, alpha), starts(known), series.tested, strict=True)
         )
-        for column, (name, (start, values, chosen)) in enumerate(zip(TESTS, data, strict=True))
+    )
+
+
+def blank_tests(known: Calibration | None, alpha: float) -> tuple[DriftTest, ...]:
+    """The tests before the first decision."""
+    split = known is not None and known.method == "split"
+    return tuple(
+        DriftTest(name, describe(name, len(start), split), len(TESTS) / alpha)
+        for name, start in zip(TESTS, starts(known), strict=True)
     )
 
 
@@ -219,7 +215,7 @@ def _test(
 ) -> DriftTest:
     if not len(values):
         return test
-    logs = log_capital(online_p_values(start, values, uniforms))
+    logs = Run(start).take(values, uniforms)
     reached = np.flatnonzero(logs >= np.log(test.limit))
     evidence = np.exp(np.minimum(logs, _LARGEST))
     places = np.unique(np.linspace(0, len(logs) - 1, SHOWN).round().astype(int))

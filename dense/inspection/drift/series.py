@@ -48,9 +48,30 @@ class Series:
         good = np.asarray([verdict == "pass" for verdict in self.verdict], bool)
         return good & (self.score < self.threshold)
 
+    @property
+    def tested(self) -> tuple[tuple[Values, NDArray[np.bool_]], ...]:
+        """For each of `TESTS` its (T,) values, and (T,) which of them it looks at."""
+        passed, every = self.passed, np.ones(len(self.seq), bool)
+        failed = np.asarray([verdict != "pass" for verdict in self.verdict], float)
+        return (
+            (self.score - self.threshold, passed),
+            (self.distance, passed & np.isfinite(self.distance)),
+            (failed, every),
+        )
 
-def read_series(database: Database, product: str, version: int) -> Series:
-    """All decisions of a version."""
+
+def read_series(
+    database: Database, product: str, version: int, *, after: int = 0, most: int | None = None
+) -> Series:
+    """Decisions of a version.
+
+    Args:
+        database: Of the registry.
+        product: Name.
+        version: That decided.
+        after: Only those of later log entries.
+        most: Only the first so many of them.
+    """
     table = decisions.c
     wanted = (
         select(
@@ -63,8 +84,9 @@ def read_series(database: Database, product: str, version: int) -> Series:
             log.c.hash,
         )
         .join(log, log.c.seq == table.seq)
-        .where(table.product == product, table.version == version)
+        .where(table.product == product, table.version == version, table.seq > after)
         .order_by(table.seq)
+        .limit(most)
     )
     with database.read() as connection:
         rows = connection.execute(wanted).all()
@@ -105,3 +127,15 @@ def calibrated(known: Calibration | None) -> tuple[Values, Values]:
     margins = np.max(rows, axis=0)
     below, distances = margins < 0, np.asarray(known.distances, float)
     return margins[below], distances[below] if len(distances) == len(margins) else np.empty(0)
+
+
+def starts(known: Calibration | None) -> tuple[Values, ...]:
+    """For each of `TESTS` the values that it begins with.
+
+    Those of another calibration than a split one were scored by other models than decide; how many
+    defects are normal is not known from good parts.
+    """
+    nothing = np.empty(0)
+    if known is None or known.method != "split":
+        return nothing, nothing, nothing
+    return (*calibrated(known), nothing)

@@ -9,7 +9,7 @@ from dense.inspection.ledger.acting import acting_as, who_acts
 from dense.inspection.ledger.chain import GENESIS, Entry, Head
 from dense.inspection.ledger.files import export_lines, read_head, verify_file
 from dense.inspection.ledger.ledger import Ledger
-from dense.inspection.ledger.logged import Feedback, Logged
+from dense.inspection.ledger.logged import Feedback, Logged, check_fits
 from dense.inspection.ledger.verify import Verification, verify_log
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Logged",
     "Verification",
     "acting_as",
+    "check_fits",
     "export_lines",
     "read_head",
     "verify_file",

@@ -11,18 +11,28 @@ from dense.inspection.decision import Decision
 from dense.inspection.ledger.chain import Entry, Head, clean
 from dense.inspection.ledger.logged import (
     IN_FORCE,
-    MOST,
     Feedback,
     FeedbackKind,
     Logged,
     check_among,
+    check_fits,
+    check_limit,
     logged_query,
     narrow,
     read_entry_row,
     read_feedback,
     read_logged,
 )
-from dense.inspection.ledger.rows import add, add_many, derive, forget_derived, head, hold
+from dense.inspection.ledger.rows import (
+    Told,
+    add,
+    add_decisions,
+    derive,
+    find_same,
+    forget_derived,
+    head,
+    hold,
+)
 from dense.inspection.ledger.verify import Verification, pages, verify_log
 from dense.inspection.store.database import Database
 from dense.inspection.store.tables import decisions, feedback, log
@@ -42,8 +52,6 @@ _NOTE = 2000
 
 Judged = tuple[Decision, str | None, str | None]
 """A decision and the SHA-256 of the files with its picture and its maps."""
-Told = tuple[Mapping[str, object], str | None, str | None]
-"""The same with `Decision.to_json`."""
 
 
 class Ledger:
@@ -85,19 +93,16 @@ class Ledger:
     def record_plain(self, told: Sequence[Told], *, actor: str | None = None) -> list[Entry]:
         """The same for decisions as plain values, see `Decision.to_json`."""
         with self.database.write() as connection:
-            hold(connection)
-            known = self._known(connection, [str(plain["id"]) for plain, _, _ in told])
-            new: dict[str, tuple[str, dict[str, object]]] = {}
-            for plain, picture, evidence in told:
-                key, body = str(plain["id"]), {"picture": picture, "evidence": evidence}
-                if key not in known:
-                    new.setdefault(key, (str(plain["product"]), {"decision": plain, **body}))
-            added = add_many(connection, "decision", list(new.values()), actor)
-            known |= dict(zip(new, added, strict=True))
-            return [known[str(plain["id"])] for plain, _, _ in told]
+            return add_decisions(connection, told, actor)
 
     def append(
-        self, kind: str, product: str, body: Mapping[str, object], actor: str | None = None
+        self,
+        kind: str,
+        product: str,
+        body: Mapping[str, object],
+        actor: str | None = None,
+        *,
+        once: Sequence[str] = (),
     ) -> Entry:
         """Log something else than a decision or feedback.
 
@@ -106,13 +111,15 @@ class Ledger:
             product: Name, empty for none.
             body: Plain values.
             actor: Who did it; who acts now if ``None``.
+            once: Keys of the body; an entry that has the same there is returned instead.
 
         Raises:
             InputError: If the kind is none, or has a method of its own.
         """
         check_among("the kind of a log entry", kind, tuple(k for k in KINDS if k not in _OWN))
         with self.database.write() as connection:
-            return add(connection, kind, product, body, actor)
+            found = find_same(connection, kind, product, {key: body[key] for key in once})
+            return found or add(connection, kind, product, body, actor)
 
     def give_feedback(
         self,
@@ -142,7 +149,7 @@ class Ledger:
         with self.database.write() as connection:
             hold(connection)
             logged = self._logged(connection, decision_id)
-            _check_fits(kind, str(logged.decision["verdict"]))
+            check_fits(kind, str(logged.decision["verdict"]))
             old = logged.feedback
             if old is not None and (old.kind, old.note, old.use) == (kind, note, use):
                 return self._at(connection, old.seq)
@@ -217,7 +224,7 @@ class Ledger:
         )
         if before is not None:
             query = query.where(decisions.c.seq < before)
-        query = query.order_by(decisions.c.seq.desc()).limit(_some(limit))
+        query = query.order_by(decisions.c.seq.desc()).limit(check_limit(limit))
         with self.database.read() as connection:
             return [read_logged(row) for row in connection.execute(query)]
 
@@ -254,7 +261,7 @@ class Ledger:
 
     def entries(self, after: int = 0, limit: int = 100) -> list[Entry]:
         """Entries with a larger number, in order."""
-        wanted = select(log).where(log.c.seq > after).order_by(log.c.seq).limit(_some(limit))
+        wanted = select(log).where(log.c.seq > after).order_by(log.c.seq).limit(check_limit(limit))
         with self.database.read() as connection:
             return [read_entry_row(row) for row in connection.execute(wanted)]
 
@@ -287,24 +294,5 @@ class Ledger:
             raise UnknownNameError(f"no decision {clean(decision_id, 80)!r} in the log")
         return read_logged(row)
 
-    def _known(self, connection: Connection, ids: list[str]) -> dict[str, Entry]:
-        """Entries of those of these decisions that are logged already."""
-        joined = select(*log.columns, decisions.c.id).join(decisions, decisions.c.seq == log.c.seq)
-        rows = connection.execute(joined.where(decisions.c.id.in_(ids)))
-        return {row.id: read_entry_row(row) for row in rows}
-
     def _at(self, connection: Connection, seq: int) -> Entry:
         return read_entry_row(connection.execute(select(log).where(log.c.seq == seq)).one())
-
-
-def _check_fits(kind: str, verdict: str) -> None:
-    if kind == "false-alarm" and verdict == "pass":
-        raise InputError("a false alarm is a good part that did not pass, and this one passed")
-    if kind == "missed" and verdict != "pass":
-        raise InputError("missed is a defective part that passed, and this one did not")
-
-
-def _some(limit: int) -> int:
-    if not 1 <= limit <= MOST:
-        raise InputError(f"between 1 and {MOST} can be read at once, got {limit}")
-    return limit

@@ -188,3 +188,26 @@ def check_among(name: str, value: str | None, known: tuple[str, ...]) -> None:
     """
     if value is not None and value not in known:
         raise InputError(f"{name} is one of {', '.join(known)}, got {str(value)[:80]!r}")
+
+
+def check_limit(limit: int) -> int:
+    """How many are read at once.
+
+    Raises:
+        InputError: If it is more than `MOST`, or none.
+    """
+    if not 1 <= limit <= MOST:
+        raise InputError(f"between 1 and {MOST} can be read at once, got {limit}")
+    return limit
+
+
+def check_fits(kind: str, verdict: str) -> None:
+    """Whether a feedback can be given on a decision with this verdict.
+
+    Raises:
+        InputError: If it contradicts itself.
+    """
+    if kind == "false-alarm" and verdict == "pass":
+        raise InputError("a false alarm is a good part that did not pass, and this one passed")
+    if kind == "missed" and verdict != "pass":
+        raise InputError("missed is a defective part that passed, and this one did not")

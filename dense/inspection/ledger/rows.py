@@ -14,6 +14,8 @@ from dense.inspection.store.tables import decisions, feedback, log
 
 _LOCK = 0x64656E74
 """Advisory lock of PostgreSQL under which the log grows; SQLite has one writer at a time anyway."""
+Told = tuple[Mapping[str, object], str | None, str | None]
+"""`Decision.to_json`, and the SHA-256 of the files with the picture and its maps."""
 COLUMNS = tuple(column.name for column in log.columns)
 
 
@@ -53,6 +55,34 @@ def add_many(
         connection.execute(insert(log), [entry.to_row() for entry in entries])
         derive(connection, entries)
     return entries
+
+
+def add_decisions(
+    connection: Connection, told: Sequence[Told], actor: str | None = None
+) -> list[Entry]:
+    """Add decisions, each once: one that is logged already gives its entry; see `add`."""
+    hold(connection)
+    known = _known(connection, [str(plain["id"]) for plain, _, _ in told])
+    new: dict[str, tuple[str, dict[str, object]]] = {}
+    for plain, picture, evidence in told:
+        body = {"decision": plain, "picture": picture, "evidence": evidence}
+        if str(plain["id"]) not in known:
+            new.setdefault(str(plain["id"]), (str(plain["product"]), body))
+    added = add_many(connection, "decision", list(new.values()), actor)
+    known |= dict(zip(new, added, strict=True))
+    return [known[str(plain["id"])] for plain, _, _ in told]
+
+
+def find_same(
+    connection: Connection, kind: str, product: str, body: Mapping[str, object]
+) -> Entry | None:
+    """The first entry of a kind whose body has all that `body` has; ``None`` if that is nothing."""
+    if not body:
+        return None
+    hold(connection)
+    wanted = select(log).where(log.c.kind == kind, log.c.product == product).order_by(log.c.seq)
+    entries = (Entry(*row) for row in connection.execute(wanted))
+    return next((entry for entry in entries if body.items() <= entry.content.items()), None)
 
 
 def hold(connection: Connection) -> None:
@@ -156,3 +186,10 @@ def utc(when: str) -> str:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
     return parsed.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Entry]:
+    """Entries of those of these decisions that are logged already."""
+    joined = select(*log.columns, decisions.c.id).join(decisions, decisions.c.seq == log.c.seq)
+    rows = connection.execute(joined.where(decisions.c.id.in_(ids)))
+    return {row.id: Entry(*row[: len(COLUMNS)]) for row in rows}

@@ -22,27 +22,12 @@ from pathlib import Path
 
 from dense.errors import InputError
 from dense.inspection.outbox.database import Database, lock_folder
+from dense.inspection.outbox.schema import make_tables
 from dense.inspection.sinks.base import Message
 from dense.inspection.sources.base import Mark, Seen
 from dense.outputs import plain_values
 
 _LOG = logging.getLogger(__name__)
-_VERSION = 1
-_SCHEMA = (
-    "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE ledger (place TEXT PRIMARY KEY, stamp TEXT NOT NULL, sha256 TEXT NOT NULL)"
-    " WITHOUT ROWID",
-    "CREATE INDEX ledger_stamp ON ledger (stamp)",
-    "CREATE TABLE decision (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
-    " product TEXT NOT NULL, body TEXT NOT NULL)",
-    "CREATE TABLE picture (sequence INTEGER NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,"
-    " PRIMARY KEY (sequence, name)) WITHOUT ROWID",
-    "CREATE TABLE outbox (sink TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " problem TEXT, PRIMARY KEY (sink, sequence)) WITHOUT ROWID",
-    "CREATE INDEX outbox_sequence ON outbox (sequence)",
-    "CREATE INDEX outbox_problem ON outbox (sink) WHERE problem IS NOT NULL",
-    f"PRAGMA user_version = {_VERSION}",
-)
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ class Journal:
         )
         self._room = threading.Condition()
         try:
-            self._decisions.write(_make, "EXCLUSIVE")
+            self._decisions.write(make_tables, "EXCLUSIVE")
         except BaseException:
             self.close()
             raise
@@ -293,15 +278,3 @@ _PENDING = (
     " FROM outbox JOIN decision USING (sequence)"
     " WHERE outbox.sink = ? AND outbox.problem IS NULL ORDER BY sequence LIMIT ?"
 )
-
-
-def _make(db: sqlite3.Connection) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > _VERSION:
-        raise InputError(
-            f"the journal was made by a newer dense (format {version}, this one reads {_VERSION}): "
-            "update dense or give another --state"
-        )
-    if version == 0:
-        for statement in _SCHEMA:
-            db.execute(statement)

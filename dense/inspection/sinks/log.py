@@ -14,7 +14,7 @@ from dense.inspection.sinks.address import Address
 from dense.inspection.sinks.base import DeliveryError, Message, Sink
 from dense.inspection.store.blobs import Blobs
 from dense.inspection.store.database import Database
-from dense.inspection.store.registry import PICTURES, database_url
+from dense.inspection.store.places import PICTURES, database_url
 
 
 class LogSink(Sink):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dense.errors import InputError
+from dense.errors import InputError, TooManyPixelsError
 from dense.images import decode_image
 
 MAX_FILE_BYTES = 1 << 30
@@ -119,9 +119,9 @@ def decode_untrusted(
         raise UnfinishedError(f"{name} is empty (zero bytes)")
     try:
         return decode_image(data, name, formats=(kind,), max_pixels=max_pixels)
+    except TooManyPixelsError:
+        raise
     except InputError as error:
-        if "megapixels" in str(error) or "decompression bomb" in str(error):
-            raise
         raise UnfinishedError(str(error)) from error
 
 

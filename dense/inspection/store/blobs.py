@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from dense.errors import InputError
+from dense.errors import InputError, UnknownNameError
 from dense.outputs import write_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,18 +48,19 @@ class Blobs:
         """The content of a file.
 
         Raises:
-            InputError: If it is missing or no longer what it was.
+            UnknownNameError: If it is missing.
+            InputError: If it is no longer what it was.
         """
         place = self._place(sha256)
         try:
             data = place.read_bytes()
         except OSError as error:
-            raise InputError(
-                f"a file of the product is missing: {place}; import or create the product anew"
+            raise UnknownNameError(
+                f"a file is missing: {place}; restore it, or import or create the product anew"
             ) from error
         if hashlib.sha256(data).hexdigest() != sha256:
             raise InputError(
-                f"a file of the product is damaged: {place}; import or create the product anew"
+                f"a file is damaged: {place}; restore it, or import or create the product anew"
             )
         return data
 
@@ -67,6 +68,10 @@ class Blobs:
         """Where a file lies, checked as by `get`."""
         self.get(sha256)
         return self._place(sha256)
+
+    def __contains__(self, sha256: str) -> bool:
+        """Whether there is a file; its content is not looked at."""
+        return self._place(sha256).is_file()
 
     def __iter__(self) -> Iterator[str]:
         """SHA-256 of all files."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,14 +14,9 @@ from dense.inspection.ledger.rows import add as add_to_log
 from dense.inspection.product import Product, check_name, fingerprint
 from dense.inspection.store.blobs import YOUNG, Blobs
 from dense.inspection.store.database import PATIENCE, Database
+from dense.inspection.store.places import PICTURES, database_url, default_home
 from dense.inspection.store.tables import products, versions
 
-HOME = "DENSE_HOME"
-DATABASE = "DENSE_DATABASE"
-FILE = "registry.sqlite"
-"""The folder's own database."""
-PICTURES = "pictures"
-"""The folder of what was judged."""
 NOTE_LETTERS = 400
 
 
@@ -57,21 +50,6 @@ class Record:
             "note": self.note,
             "product": self.product.to_json(),
         }
-
-
-def default_home() -> Path:
-    """The folder of the registry: ``DENSE_HOME``, or ``.dense`` in the user's own."""
-    return Path(os.environ.get(HOME) or Path.home() / ".dense")
-
-
-def other_database(given: str | None) -> str | None:
-    """URL of a database that is not the folder's own: `given`, or ``DENSE_DATABASE``."""
-    return given or os.environ.get(DATABASE) or None
-
-
-def database_url(home: Path, given: str | None = None) -> str:
-    """URL of the database of the registry in `home`, see `other_database`."""
-    return other_database(given) or f"sqlite:///{(home / FILE).resolve()}"
 
 
 class Registry:
@@ -116,9 +94,8 @@ class Registry:
         """
         try:
             with self.database.write() as connection:
-                row = {"name": product.name, "head": version, "revision": 1}
-                added = insert(products).values(row).returning(products.c.id)
-                key = connection.execute(added).scalar_one()
+                added = insert(products).values(name=product.name, head=version, revision=1)
+                key = connection.execute(added.returning(products.c.id)).scalar_one()
                 self._add(connection, key, product, version, None, note, made_at)
                 _log(connection, "created", product, version, note)
         except InputError as error:
@@ -287,15 +264,15 @@ class Registry:
         note: str,
         made_at: str | None = None,
     ) -> None:
-        row: Mapping[str, object] = {
-            "product_id": key,
-            "number": number,
-            "parent": parent,
-            "made_at": made_at or datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "note": note[:NOTE_LETTERS],
-            "content": product.to_json(),
-        }
-        connection.execute(insert(versions).values(row))
+        row = insert(versions).values(
+            product_id=key,
+            number=number,
+            parent=parent,
+            made_at=made_at or datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            note=note[:NOTE_LETTERS],
+            content=product.to_json(),
+        )
+        connection.execute(row)
 
 
 def _log(connection: Connection, what: str, product: Product, version: int, note: str) -> None:
@@ -321,8 +298,3 @@ def _taken(name: str) -> ConflictError:
 def _record(row: Row[tuple[object, ...]], revision: int) -> Record:
     product = Product.from_json(row.content)
     return Record(product, row.number, row.parent, revision, row.made_at, row.note)
-
-
-def renamed(product: Product, name: str) -> Product:
-    """The same product under another name."""
-    return replace(product, name=check_name(name))

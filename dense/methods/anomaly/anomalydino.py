@@ -21,7 +21,7 @@ from dense.backbones.recommended import Recommended
 from dense.heads.foreground import foreground_mask
 from dense.methods.anomaly.base import builder
 from dense.methods.anomaly.memory import MemoryInspector, MemorySettings
-from dense.methods.anomaly.patches import Look, top_mean
+from dense.methods.anomaly.patches import Look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,13 @@ class AnomalyDINOInspector(MemoryInspector):
     name = "AnomalyDINO"
     settings: AnomalyDINOSettings
 
-    def score(self, look: Look) -> tuple[Tensor, float]:
+    def weigh(self, look: Look, distance: Tensor) -> tuple[Tensor, float]:
         """Patch distances (gh, gw), 0 on the background, and the mean of the highest."""
-        patch_map = self.distance(look)
         if self.settings.foreground is not None:
             rows = torch.cat(look.rows(), 1)
             mask = foreground_mask(rows, look.grid, self.settings.foreground)
-            patch_map = patch_map.masked_fill(~mask.to(patch_map.device), 0.0)
-        return patch_map, top_mean(patch_map, self.settings.top)
+            distance = distance.masked_fill(~mask.to(distance.device), 0.0)
+        return super().weigh(look, distance)
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""

@@ -69,12 +69,14 @@ class Strip:
 
     Attributes:
         top: First row.
+        image: (rows, W, 3) uint8 of the picture.
         anomaly_map: (rows, W) float32.
         scores: Of the fields whose last rows these are.
         looks: (box, score) of each closer look in them, boxes as top, left, bottom, right.
     """
 
     top: int
+    image: NDArray[np.uint8]
     anomaly_map: NDArray[np.float32]
     scores: tuple[float, ...]
     looks: tuple[tuple[Box, float], ...]
@@ -157,15 +159,15 @@ class GuidedInspector(Inspector):
             source: The picture.
             category: Which of the products it shows.
         """
-        boxes = self._fields(source.size)
-        tops = sorted({box[0] for box in boxes})
+        boxes, tops = self._fields(source.size), self.tops(source.size)
         height = boxes[0][2] - boxes[0][0]
         total = np.zeros((height, source.size[1]), np.float32)
         weight = np.zeros_like(total)
         for number, top in enumerate(tops):
             strip = source.read(top, top + height)
             row = [box for box in boxes if box[0] == top]
-            scores, looks = [], []
+            scores: list[float] = []
+            looks: list[tuple[Box, float]] = []
             for start in range(0, len(row), self.batch_size):
                 some = row[start : start + self.batch_size]
                 cut = [
@@ -178,10 +180,15 @@ class GuidedInspector(Inspector):
                     scores.append(found.score)
                     looks += [(_moved(box, top, left), value) for box, value in found.looks]
             done = (tops[number + 1] if number + 1 < len(tops) else top + height) - top
-            yield Strip(top, total[:done] / weight[:done], tuple(scores), tuple(looks))
+            mean = total[:done] / weight[:done]
+            yield Strip(top, strip[:done], mean, tuple(scores), tuple(looks))
             for part in (total, weight):
                 part[: height - done] = part[done:].copy()
                 part[height - done :] = 0
+
+    def tops(self, size: Size) -> list[int]:
+        """First rows of the strips of fields in which `stream` judges a picture of (H, W)."""
+        return sorted({box[0] for box in self._fields(size)})
 
     @property
     def heat_scale(self) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -77,6 +78,8 @@ class MemoryInspector(PatchFeatureInspector):
     """
 
     name = "patch memory"
+    by_distance: ClassVar[bool] = True
+    """Whether the memory is asked for nothing but `distance`, see `weigh`."""
     settings: MemorySettings
 
     def __init__(
@@ -176,9 +179,12 @@ class MemoryInspector(PatchFeatureInspector):
         return look.place(torch.stack(found).mean(0))
 
     def score(self, look: Look) -> tuple[Tensor, float]:
-        """Patch distances (gh, gw) and the mean of the highest."""
-        patch_map = self.distance(look)
-        return patch_map, top_mean(patch_map, self.settings.top)
+        """Patch map (gh, gw) and image score, from the distances to the memory."""
+        return self.weigh(look, self.distance(look))
+
+    def weigh(self, look: Look, distance: Tensor) -> tuple[Tensor, float]:
+        """Patch distances (gh, gw) as they are, and the mean of the highest."""
+        return distance, top_mean(distance, self.settings.top)
 
     def save_memory(self, path: str | Path) -> Path:
         """Write all memories as one safetensors file.

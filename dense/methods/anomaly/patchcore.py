@@ -47,6 +47,7 @@ class PatchCoreInspector(MemoryInspector):
     """Few-shot and full-shot inspection by a coreset of normal patches."""
 
     name = "PatchCore"
+    by_distance = False
     settings: PatchCoreSettings
 
     def score(self, look: Look) -> tuple[Tensor, float]:

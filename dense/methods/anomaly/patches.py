@@ -174,7 +174,10 @@ class PatchFeatureInspector(Inspector):
     @torch.inference_mode()
     def read(self, look: Look) -> AnomalyResult:
         """Score a picture that was looked at; several methods of equal settings share a look."""
-        patch_map, score = self.score(look)
+        return self.show(look, *self.score(look))
+
+    def show(self, look: Look, patch_map: Tensor, score: float) -> AnomalyResult:
+        """Patch map (gh, gw) and score as a result of the picture's size."""
         if look.inside is not None:
             lowest = patch_map[~patch_map.isnan()].min()
             patch_map = torch.where(patch_map.isnan(), lowest, patch_map)

@@ -83,12 +83,12 @@ def tile_boxes(size: Size, tiling: Tiling, input_size: Size) -> list[Box]:
 def blend(
     maps: Sequence[NDArray[np.floating]], boxes: Sequence[Box], size: Size
 ) -> NDArray[np.float32]:
-    """Maps of tiles (gh, gw) → one map (H, W) without seams.
+    """Maps of tiles (gh, gw) → one map (H, W) without seams, 0 where there is no tile.
 
     Each is resized bilinearly to its tile; where tiles overlap, their weights fall linearly
-    towards their borders. One tile is only resized.
+    towards their borders. One tile of the whole picture is only resized.
     """
-    if len(boxes) == 1:
+    if list(boxes) == [(0, 0, *size)]:
         return resize_map(maps[0], size)
     total, weight = np.zeros(size, np.float32), np.zeros(size, np.float32)
     for scores, (top, left, bottom, right) in zip(maps, boxes, strict=True):
@@ -96,7 +96,7 @@ def blend(
         share = tent(height)[:, None] * tent(width)
         total[top:bottom, left:right] += share * resize_map(scores, (height, width))
         weight[top:bottom, left:right] += share
-    return total / weight
+    return np.divide(total, weight, out=total, where=weight > 0)
 
 
 def tile_score(scores: Sequence[float], tiling: Tiling) -> float:

@@ -118,14 +118,10 @@ class WordsMemoryInspector(PatchInspector):
         if by_turned[1].mean <= self.settings.turn_gain * self._scales[category][1].mean:
             self._memories[category], self._scales[category] = turned, by_turned
 
-    def score(self, look: Look) -> tuple[Tensor, float]:
-        """Map and score in standard deviations; words alone where there is no memory."""
-        category = look.sample.category
-        if category not in self._memories:
-            return super().score(look)
-        by_words, by_memory = self._scales[category]
+    def weigh(self, look: Look, distance: Tensor) -> tuple[Tensor, float]:
+        """Map and score in standard deviations, by the memory and by words."""
+        by_words, by_memory = self._scales[look.sample.category]
         logits, text = by_words.deviations(*self._text_logits(look))
-        distance = self.distance(look)
         far, score = by_memory.deviations(distance, top_mean(distance, self.settings.top))
         settings = self.settings
         patch_map = settings.map_words * logits + (1 - settings.map_words) * far

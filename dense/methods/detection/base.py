@@ -20,8 +20,8 @@ class Detector(Protocol):
         """Detect in pictures of any sizes, in order; boxes in original pixels."""
         ...
 
-    def propose(self, sample: Sample) -> Proposals:
-        """The proposals of a picture, before any words."""
+    def detect(self, sample: Sample) -> tuple[DetectionResult, Proposals]:
+        """Detect in one picture; also the proposals that were looked at, before any words."""
         ...
 
     def describe(self) -> dict[str, object]:

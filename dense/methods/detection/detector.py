@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
 from dense.backbones.preprocess import fit_short_side
 from dense.errors import InputError
-from dense.heads.pixel import class_probabilities
+from dense.methods.batching import LONGEST_RATIO
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.proposals import OwnBoxes, Proposals, Proposer
-from dense.methods.detection.regions import box_masks, see_crops
-from dense.methods.detection.scoring import candidates, class_nms, fuse
+from dense.methods.detection.regions import as_result, see_crops
+from dense.methods.detection.scoring import (
+    Candidates,
+    candidates,
+    class_nms,
+    fuse,
+    region_scores,
+)
 from dense.regions import pool_boxes, pool_masks, to_patches
 from dense.structures import DetectionResult, Sample, TextClassifier
 
-LONGEST_RATIO = 4
 CROPS = 100
 """Regions that the method ``regions-crops`` also sees as crops."""
 
@@ -63,10 +66,20 @@ class DetectSettings:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must lie in [0, 1], got {value:g}")
+        for name in ("margin", "objectness"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be 0 or more, got {getattr(self, name):g}")
         if self.crops < 0 or self.limit < 1:
             raise InputError(
                 f"crops must be 0 or more and limit 1 or more, got {self.crops} and {self.limit}"
             )
+
+    def pick(self, boxes: Tensor, scores: Tensor) -> Candidates:
+        """What is reported of boxes (R, 4) xyxy with scores (R, K): the best pairs by class."""
+        found = candidates(scores, least=self.least)
+        chosen = boxes[found.place]
+        kept = class_nms(chosen, found.labels, found.scores, self.overlap, inside=self.inside)
+        return found[kept[: self.limit]]
 
 
 TO_LOOK_AT = DetectSettings(least=0.1, inside=0.7, limit=25)
@@ -87,8 +100,8 @@ class OpenVocabDetector:
     Args:
         backbone: A loaded CLIP.
         classifier: The vocabulary, with background words if there are any.
-        proposer: Where objects may be.
-        settings: See `DetectSettings`.
+        proposer: Where objects may be; `PatchGrouping` if ``None``.
+        settings: See `DetectSettings`; its defaults if ``None``.
     """
 
     def __init__(
@@ -96,13 +109,13 @@ class OpenVocabDetector:
         backbone: CLIPBackbone,
         classifier: TextClassifier,
         *,
-        proposer: Proposer = PatchGrouping(),  # noqa: B008  (frozen)
-        settings: DetectSettings = DetectSettings(),
+        proposer: Proposer | None = None,
+        settings: DetectSettings | None = None,
     ) -> None:
         self.backbone = backbone
         self.classifier = classifier
-        self.proposer = proposer
-        self.settings = settings
+        self.proposer = proposer or PatchGrouping()
+        self.settings = settings or DetectSettings()
         names = enumerate(classifier.class_names)
         self.reported = torch.tensor([k for k, _ in names if k != classifier.background])
         self.class_names = tuple(classifier.class_names[k] for k in self.reported.tolist())
@@ -114,18 +127,28 @@ class OpenVocabDetector:
         Raises:
             InputError: If a sample's own boxes are unusable.
         """
-        return [self._detect(sample) for sample in samples]
+        return [self.detect(sample)[0] for sample in samples]
 
     @torch.inference_mode()
-    def propose(self, sample: Sample) -> Proposals:
-        """The proposals of a picture, before any words."""
-        return self.proposer(sample, self._features(sample)[1])
+    def detect(self, sample: Sample) -> tuple[DetectionResult, Proposals]:
+        """Detect in one picture; also the proposals that were looked at, before any words."""
+        dense, patches = self._features(sample)
+        proposals = self.proposer(sample, patches)
+        scores, settings = self._score(sample, dense, proposals), self.settings
+        if proposals.given:
+            best = scores.max(1)
+            found = Candidates(torch.arange(len(proposals)), best.indices, best.values)
+        else:
+            found = settings.pick(proposals.boxes, scores)
+        cut, size = patches if settings.masks else None, sample.image_size
+        return as_result(proposals, found, self.class_names, patches=cut, size=size), proposals
 
     def describe(self) -> dict[str, object]:
         """Protocol card: everything that changes the numbers."""
         classifier = self.classifier
+        named = "boxes" if isinstance(self.proposer, OwnBoxes) else "regions"
         return {
-            "method": "regions",
+            "method": "regions-crops" if self.settings.crops else named,
             "model": self.backbone.name,
             **self.proposer.describe(),
             **asdict(self.settings),
@@ -152,37 +175,17 @@ class OpenVocabDetector:
         found = backbone.vit(batch, backbone.recommended.block, intermediates=(layer,))
         return found.dense[0].float(), found.intermediates[0][0].float()
 
-    def _detect(self, sample: Sample) -> DetectionResult:
-        dense, patches = self._features(sample)
-        proposals = self.proposer(sample, patches)
-        if not len(proposals):
-            return self._result(sample, proposals, np.zeros(0, np.int64), patches)
-        probabilities = self._name(self._pool(dense, proposals, sample))
-        scores = probabilities * proposals.objectness[:, None] ** self.settings.objectness
-        if self.settings.crops:
-            best = scores.max(1).values.argsort(descending=True)[: self.settings.crops]
-            margin = self.settings.margin
-            seen = fuse(
-                probabilities[best],
-                self._name(see_crops(self.backbone, sample, proposals.boxes[best], margin)),
-                self.settings.crop_share,
-            )
-            lifted = proposals.objectness[best, None] ** self.settings.objectness
-            scores[best] = seen * lifted
-        if proposals.given:
-            top = scores.max(1)
-            places = np.arange(len(proposals))
-            return self._result(sample, proposals, places, patches, top.indices, top.values)
-        found = candidates(scores, least=self.settings.least)
-        boxes = proposals.boxes[found.place]
+    def _score(self, sample: Sample, dense: Tensor, proposals: Proposals) -> Tensor:
+        """Scores (R, K') of the reported classes, the best regions seen as crops, too."""
         settings = self.settings
-        kept = class_nms(
-            boxes, found.labels, found.scores, settings.overlap, inside=settings.inside
-        )[: settings.limit]
-        place = found.place[kept].numpy()
-        return self._result(
-            sample, proposals, place, patches, found.labels[kept], found.scores[kept]
-        )
+        probabilities = self._name(self._pool(dense, proposals, sample))
+        lift = proposals.objectness[:, None] ** settings.objectness
+        if settings.crops:
+            order = (probabilities * lift).max(1).values.argsort(descending=True)
+            best = order[: settings.crops]
+            crops = see_crops(self.backbone, sample, proposals.boxes[best], settings.margin)
+            probabilities[best] = fuse(probabilities[best], self._name(crops), settings.crop_share)
+        return probabilities * lift
 
     def _pool(self, dense: Tensor, proposals: Proposals, sample: Sample) -> Tensor:
         if proposals.masks is not None:
@@ -192,48 +195,7 @@ class OpenVocabDetector:
 
     def _name(self, pooled: Tensor) -> Tensor:
         """Probabilities (R, K') of the reported classes, on the CPU."""
-        classifier = self.classifier
-        similarity = F.normalize(pooled.float(), dim=-1) @ classifier.weights.float().T
-        found = class_probabilities(similarity.T * classifier.logit_scale, classifier)
-        return found.T.cpu()[:, self.reported]
-
-    def _result(
-        self,
-        sample: Sample,
-        proposals: Proposals,
-        place: NDArray[np.int64],
-        patches: Tensor,
-        labels: Tensor | None = None,
-        scores: Tensor | None = None,
-    ) -> DetectionResult:
-        masks = None
-        if self.settings.masks:
-            masks = box_masks(proposals, place.tolist(), patches, sample.image_size)
-            place = place[: len(masks)]
-        count = len(place)
-        return DetectionResult(
-            proposals.boxes[place].numpy().astype(np.float32),
-            np.zeros(0, np.float32) if scores is None else scores[:count].numpy(),
-            np.zeros(0, np.int64) if labels is None else labels[:count].numpy(),
-            self.class_names,
-            masks,
-        )
-
-
-def build(
-    backbone: CLIPBackbone,
-    classifier: TextClassifier,
-    *,
-    proposer: Proposer | None = None,
-    settings: DetectSettings | None = None,
-) -> OpenVocabDetector:
-    """The catalogue's ``regions``: dense features alone unless `settings` says otherwise."""
-    return OpenVocabDetector(
-        backbone,
-        classifier,
-        proposer=proposer or PatchGrouping(),
-        settings=settings or DetectSettings(),
-    )
+        return region_scores(pooled, self.classifier).cpu()[:, self.reported]
 
 
 def build_boxes(
@@ -244,7 +206,8 @@ def build_boxes(
     settings: DetectSettings | None = None,
 ) -> OpenVocabDetector:
     """The catalogue's ``boxes``: names for the boxes that samples carry."""
-    return build(backbone, classifier, proposer=proposer or OwnBoxes(), settings=settings)
+    proposer = proposer or OwnBoxes()
+    return OpenVocabDetector(backbone, classifier, proposer=proposer, settings=settings)
 
 
 def build_crops(
@@ -255,6 +218,5 @@ def build_crops(
     settings: DetectSettings | None = None,
 ) -> OpenVocabDetector:
     """The catalogue's ``regions-crops``: the best regions are also seen as crops."""
-    return build(
-        backbone, classifier, proposer=proposer, settings=settings or DetectSettings(crops=CROPS)
-    )
+    settings = settings or DetectSettings(crops=CROPS)
+    return OpenVocabDetector(backbone, classifier, proposer=proposer, settings=settings)

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from dense.backbones import CLIPBackbone
 from dense.methods.batching import encode_pictures
 from dense.methods.detection.proposals import Proposals
+from dense.methods.detection.scoring import Candidates
 from dense.postprocess import label_free_threshold
 from dense.regions import cut_box, pixel_span, pool_boxes, to_patches, widen_boxes
-from dense.structures import Sample, Size
+from dense.structures import DetectionResult, Sample, Size
 
 MASK_BYTES = 512 << 20
 """Most bytes of full-size masks of one picture; the weakest detections get none beyond."""
@@ -88,3 +89,33 @@ def box_masks(
     for row, number in enumerate(kept):
         masks[row] = full_mask(proposals, number, patches, size)
     return masks
+
+
+def as_result(
+    proposals: Proposals,
+    found: Candidates,
+    names: tuple[str, ...],
+    *,
+    patches: Tensor | None = None,
+    size: Size = (0, 0),
+) -> DetectionResult:
+    """What was found among the proposals of a picture.
+
+    Args:
+        proposals: All of them.
+        found: Which are reported, by which name.
+        names: Of the classes.
+        patches: (C, gh, gw), to cut masks by; no masks if ``None``.
+        size: (H, W) of the picture, for masks.
+    """
+    masks = None
+    if patches is not None:
+        masks = box_masks(proposals, found.place.tolist(), patches, size)
+        found = found[: len(masks)]
+    return DetectionResult(
+        proposals.boxes[found.place].numpy().astype(np.float32),
+        found.scores.numpy(),
+        found.labels.numpy(),
+        names,
+        masks,
+    )

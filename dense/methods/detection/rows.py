@@ -10,7 +10,7 @@ ROWS: tuple[Method, ...] = (
         "detect",
         "Patch grouping and dense region scores",
         "ours; scores after Wu et al., ICLR 2024, arXiv:2310.01403",
-        "dense.methods.detection.detector:build",
+        "dense.methods.detection.detector:OpenVocabDetector",
         "RoIAlign equals torchvision's, the tree of regions scikit-learn's; hand-worked scores",
     ),
     Method(

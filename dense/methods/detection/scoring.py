@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dense.errors import InputError
+from dense.heads.pixel import class_probabilities
+from dense.structures import TextClassifier
 
 CANDIDATES = 2000
 """Most (box, class) pairs that are compared with each other: bounds time and memory."""
@@ -26,6 +29,16 @@ class Candidates:
     place: Tensor
     labels: Tensor
     scores: Tensor
+
+    def __getitem__(self, kept: Tensor | slice) -> Candidates:
+        """Some of the pairs."""
+        return Candidates(self.place[kept], self.labels[kept], self.scores[kept])
+
+
+def region_scores(pooled: Tensor, classifier: TextClassifier) -> Tensor:
+    """Class probabilities (R, K) of pooled features (R, D) of any length."""
+    similarity = F.normalize(pooled.float(), dim=-1) @ classifier.weights.float().T
+    return class_probabilities(similarity.T * classifier.logit_scale, classifier).T
 
 
 def fuse(dense: Tensor, crops: Tensor, share: float) -> Tensor:

@@ -188,7 +188,7 @@ def crop_tokens(vit: DenseViT, trace: Trace, crops: Tensor) -> Tensor:
     The paper resizes the crop's n patches to all N of the grid and runs the block. Resizing by
     repetition leaves the patches as they are and makes each count N / n times in the soft-max:
     that is a bias log(N / n) on their logits, so queries, keys and values are computed once and a
-    crop costs one token (see `crop_cost`). Bicubic resizing also blends neighbours; ours does not.
+    crop costs one token. Bicubic resizing also blends neighbours; ours does not.
 
     Args:
         vit: The tower, with a class token.
@@ -227,19 +227,6 @@ def soft_match(cosines: Tensor, temperature: float) -> Tensor:
     """
     logits = cosines / temperature
     return logits.softmax(-1) * logits
-
-
-def crop_cost(vit: DenseViT, grid: Size, crops: int) -> float:
-    """Multiplications of `crop_tokens` over those of the tower's forward pass.
-
-    A crop is one query: attention to all T tokens (2 T C), its projection (C²), the feed-forward
-    branch (8 C² at the usual ratio) and the projection to the joint space (C D). A block takes
-    T (12 C² + 2 T C).
-    """
-    width, tokens = vit.tower.width, vit.tower.prefix + grid[0] * grid[1]
-    crop = 2 * tokens * width + 9 * width**2 + width * vit.joint_dim
-    block = tokens * (12 * width**2 + 2 * tokens * width)
-    return crops * crop / (vit.num_blocks * block)
 
 
 build = builder(AttentionSelection)

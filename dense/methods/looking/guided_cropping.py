@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from dense.backbones import CLIPBackbone
 from dense.errors import InputError
 from dense.methods.batching import encode_pictures
-from dense.methods.detection.detector import DetectSettings
-from dense.methods.detection.detector import build as build_detector
+from dense.methods.detection.detector import DetectSettings, OpenVocabDetector
 from dense.methods.looking.base import (
     AskedRegions,
     Looker,
@@ -75,7 +74,7 @@ class GuidedCropping(Looker):
         scores = self.probabilities(whole, words)[0]
         kept = scores.topk(min(self.top, words.num_classes)).indices.tolist()
         settings = DetectSettings(least=0.0, limit=1)
-        detector = build_detector(backbone, only_classes(words, kept), settings=settings)
+        detector = OpenVocabDetector(backbone, only_classes(words, kept), settings=settings)
         found = detector.predict([Sample(image)])[0]
         if not len(found.boxes):  # nothing stands out, e.g. in a picture of one colour
             return asked_regions(size), kept

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dense.backbones.blocks import attend
 from dense.backbones.trace import Trace
 from dense.backbones.vit import DenseViT
-from dense.heads.pixel import class_probabilities
+from dense.heads.pixel import class_probabilities, text_similarity
 from dense.methods.learned_files import fill_learned, read_learned
 from dense.methods.method import needs_weights
 from dense.methods.segmentation.base import PatchMethod, Setting, builder
@@ -97,8 +97,7 @@ class CLIPDinoiser(PatchMethod):
     def similarity(self, vit: DenseViT, trace: Trace, classifier: TextClassifier) -> Tensor:
         """Cosine similarity; uncertain patches that are no foreground belong to the background."""
         correlation, foreground = self.parts(inner_tokens(vit, trace, self.settings.block))
-        unit = nn.functional.normalize(self._pool(vit, trace, correlation).float(), dim=1)
-        similarity = torch.einsum("bdhw,pd->bphw", unit, classifier.weights.float())
+        similarity = text_similarity(self._pool(vit, trace, correlation), classifier.weights)
         if classifier.background is None:
             return similarity
         logits = similarity.movedim(1, 0) * classifier.logit_scale

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dense.backbones import CLIPBackbone
+from dense.errors import InputError
+from dense.methods.batching import resized
 from dense.methods.segmentation.dinoiser import (
     NAME,
     CLIPDinoiser,
@@ -67,10 +69,7 @@ class DinoiserTraining(nn.Module):
     def loss(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """Named losses of a batch of pictures."""
         backbone, teacher = self._outside
-        preprocess, size = backbone.preprocess, (self.side, self.side)
-        images = backbone.to_batch(
-            [preprocess.to_tensor(preprocess.resize(s.image, size)) for s in samples]
-        )
+        images = resized(backbone, (sample.image for sample in samples), (self.side, self.side))
         with torch.no_grad():
             trace = backbone.vit.trace(images)
             tokens = inner_tokens(backbone.vit, trace, self.settings.block)
@@ -89,8 +88,6 @@ class DinoiserTraining(nn.Module):
         Raises:
             InputError: If there is no vocabulary.
         """
-        from dense.errors import InputError
-
         if self.classifier is None:
             raise InputError("training has no vocabulary to predict with: give it a classifier")
         method = CLIPDinoiser(self.learned, self.settings, "in training")

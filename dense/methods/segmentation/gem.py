@@ -6,14 +6,14 @@ Transformers", CVPR 2024, arXiv:2312.00878.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones.attention import TokenLayout
+from dense.backbones.attention import TokenLayout, attention_sum
 from dense.backbones.blocks import Block
 from dense.backbones.dual_path import parallel_outputs
 from dense.backbones.trace import Trace
@@ -57,29 +57,32 @@ class GEM(PatchMethod):
             sharpness = (length * q.shape[-1] ** -0.5).view(-1, 1, 1, 1)
         else:
             sharpness = self.temperature
-        return torch.stack(
-            [self_grouped(part, v, sharpness, self.iterations) for part in (q, k, v)]
-        ).mean(0)
+        return self_grouped((q, k, v), v, sharpness, self.iterations)
 
 
-def self_grouped(x: Tensor, v: Tensor, sharpness: Tensor | float, iterations: int) -> Tensor:
-    """Values mixed by the normalised self-attention of x, regrouped a few times before.
+def self_grouped(
+    parts: Sequence[Tensor], v: Tensor, sharpness: Tensor | float, iterations: int
+) -> Tensor:
+    """Mean of the values mixed by the normalised self-attention of each part.
 
     Args:
-        x: (B, heads, T, d) queries, keys or values.
+        parts: Queries, keys or values, each (B, heads, T, d); each is replaced by its own
+            attention's mean a few times before.
         v: (B, heads, T, d) values.
-        sharpness: Factor on cosine similarities, broadcast to (B, heads, T, T).
-        iterations: Times x is replaced by its own attention's mean.
+        sharpness: Factor on cosine similarities, broadcast to (B, heads, T, d).
+        iterations: Times each part is replaced.
 
     Returns:
         (B, heads, T, d).
     """
-    for turn in range(iterations + 1):
-        unit = F.normalize(x, dim=-1)
-        # The factor goes to the queries: the fused kernel then computes the soft-max.
-        mixed = v if turn == iterations else unit
-        x = F.scaled_dot_product_attention(unit * sharpness, unit, mixed, scale=1.0)
-    return x
+    pairs = []
+    for part in parts:
+        unit = F.normalize(part, dim=-1)
+        for _ in range(iterations):
+            mean = attention_sum([(unit * sharpness, unit)], unit, scale=1.0)
+            unit = F.normalize(mean, dim=-1)
+        pairs.append((unit * sharpness, unit))
+    return attention_sum(pairs, v, scale=1.0) / len(pairs)
 
 
 build = builder(GEM)

@@ -4,7 +4,8 @@ Gandelsman, Efros and Steinhardt, "Interpreting CLIP's Image Representation via 
 Decomposition", ICLR 2024, arXiv:2310.05916. The class token is a sum over blocks, heads and
 patches; each patch's own share says how much it speaks for a class. It asks what the whole
 picture's feature is made of, not what a patch shows: patches that the class token does not attend
-to say next to nothing, hence it is good at the main object and poor at stuff.
+to say next to nothing. What all patches have in common is small here, so it names many classes
+and is noisy (docs/segmentation.md).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense.backbones.attention import gaussian_window
+from dense.backbones.attention import attention_sum, gaussian_window
 from dense.backbones.trace import Trace
 from dense.backbones.vit import DenseViT
 from dense.heads.pixel import class_probabilities, text_similarity
@@ -78,11 +78,9 @@ class ResCLIP(PatchMethod):
     def _read(vit: DenseViT, trace: Trace) -> _Read:
         """What both passes need of the trace."""
         _, keys, values = vit.tower.blocks[-1].qkv(trace.entering[-1])
-        parts = []
-        for index in sorted({scaled_block(vit, block) for block in MIDDLE}):
-            q, k, _ = vit.tower.blocks[index].qkv(trace.entering[index])
-            parts.append(F.scaled_dot_product_attention(q, k, values))
-        return _Read(keys, values, torch.stack(parts).mean(0))
+        middle = sorted({scaled_block(vit, block) for block in MIDDLE})
+        pairs = [vit.tower.blocks[index].qkv(trace.entering[index])[:2] for index in middle]
+        return _Read(keys, values, attention_sum(pairs, values) / len(pairs))
 
     def _pass(
         self, vit: DenseViT, trace: Trace, read: _Read, links: Tensor | None = None

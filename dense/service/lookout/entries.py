@@ -8,8 +8,9 @@ import time
 
 from dense.errors import InputError
 from dense.service.core import Core
+from dense.service.formats import SUFFIXES
 from dense.service.lookout.projects import MOST_ENTRIES, DatasetRow, EntryRow
-from dense.service.pictures import SUFFIXES, decode
+from dense.service.pictures import decode
 
 LABEL = "anomaly-label"
 

@@ -15,7 +15,6 @@ from dense.service.errors import LostError
 from dense.service.tables import projects
 
 Answer = TypeVar("Answer")
-TYPES = ("train", "test")
 MOST_ENTRIES = 16_000
 
 

@@ -45,7 +45,6 @@ export const CALIBRATIONS = {
   split: "good parts beside the support",
   "leave-one-out": "the support, each picture scored without itself",
   cross: "the support, in folds",
-  manual: "set by hand",
 };
 
 /** An area of a defect, in mm² where the scale is known. */

@@ -13,8 +13,7 @@ from dense.service.core import Core
 from dense.service.models.products import CalibrationModel, ProductModel, ThresholdRequest
 from dense.service.parts import Kind, Part
 from dense.service.pictures import decode, suffix_of
-from dense.service.routers.products import show_product
-from dense.service.routers.shared import PROBLEMS, ProductName, name_of
+from dense.service.routers.shared import PROBLEMS, ProductName, name_of, show_product
 from dense.service.what_if import calibration_values
 
 router = APIRouter(prefix="/api/v1/products/{name}", tags=["calibration"], responses=PROBLEMS)
@@ -71,19 +70,14 @@ def recalibrate(name: ProductName, core: CoreDep, who: Engineer) -> ProductModel
         raise InputError(
             f"product {name!r} has no threshold that promises a share of good parts: calibrate it"
         )
-    good, defects = core.parts.list(name, "good"), core.parts.list(name, "defect")
-    if not good:
+    good, defects = core.parts.beside(product)
+    if good is None:
         raise InputError(
             "no good parts are kept beside the support: calibrate with good parts, or give "
             "feedback that is used for calibration"
         )
     with core.heavy(), acting_as(who.actor):
-        record = core.workshop.calibrate(
-            name,
-            alpha=known.alpha,
-            good=core.parts.read(good, product),
-            defects=core.parts.read(defects) if defects else None,
-        )
+        record = core.workshop.calibrate(name, alpha=known.alpha, good=good, defects=defects)
     return show_product(core, record)
 
 

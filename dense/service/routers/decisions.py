@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
-from dense.errors import InputError, UnknownNameError
+from dense.errors import UnknownNameError
 from dense.images import decode_image
 from dense.inspection.ledger import Logged
 from dense.service.auth import CoreDep, Reader
@@ -58,13 +58,13 @@ def list_decisions(
         limit=limit,
     )
     following = found[-1].seq if len(found) == limit else None
-    return DecisionPage(items=[show_decision(one) for one in found], next=following)
+    return DecisionPage(items=[show_decision(core, one) for one in found], next=following)
 
 
 @router.get("/{decision_id}")
 def show(decision_id: DecisionId, core: CoreDep, _: Reader) -> DecisionModel:
     """Show a decision."""
-    return show_decision(logged(core, decision_id))
+    return show_decision(core, logged(core, decision_id))
 
 
 @router.get(
@@ -79,7 +79,7 @@ def picture(
     width: Annotated[int | None, Query(ge=16, le=4096)] = None,
 ) -> Response:
     """Show the picture as it came, or with its longer side at most `width`."""
-    data = _file(core, logged(core, decision_id).picture, "picture")
+    data = core.file(logged(core, decision_id).picture, "picture")
     if width is None and type_of(data) in _SHOWN:
         return picture_answer(data)
     image = decode_image(data, "the picture", max_pixels=core.limits.pixels)
@@ -130,16 +130,7 @@ def logged(core: Core, decision_id: str) -> Logged:
 
 
 def _maps(core: Core, decision_id: str) -> Kept:
-    return decode_evidence(_file(core, logged(core, decision_id).evidence, "maps"))
-
-
-def _file(core: Core, sha256: str | None, what: str) -> bytes:
-    if sha256 is None:
-        raise LostError(f"this decision has no {what}: it could not be judged")
-    try:
-        return core.registry.pictures.get(sha256)
-    except InputError as error:
-        raise LostError(f"the {what} of this decision is no longer kept") from error
+    return decode_evidence(core.file(logged(core, decision_id).evidence, "maps"))
 
 
 def _plain(text: str | None) -> str | None:

@@ -25,7 +25,7 @@ def give_feedback(
     found = logged(core, decision_id)
     _may_undo(who.may(Right.change), found.feedback.use if found.feedback else None)
     give(core, found, body.kind, body.note, body.use, who.actor)
-    return show_decision(logged(core, decision_id))
+    return show_decision(core, logged(core, decision_id))
 
 
 @router.delete("/{decision_id}/feedback")
@@ -34,7 +34,7 @@ def undo_feedback(decision_id: DecisionId, core: CoreDep, who: Worker) -> Decisi
     found = logged(core, decision_id)
     _may_undo(who.may(Right.change), found.feedback.use if found.feedback else None)
     undo(core, found, who.actor)
-    return show_decision(logged(core, decision_id))
+    return show_decision(core, logged(core, decision_id))
 
 
 def _may_undo(engineer: bool, use: str | None) -> None:

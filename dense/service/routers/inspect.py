@@ -19,10 +19,11 @@ from dense.inspection.sources.untrusted import printable_name
 from dense.service.auth import CoreDep, Worker
 from dense.service.core import Core
 from dense.service.errors import LostError, UnsupportedError
+from dense.service.formats import SUFFIXES
 from dense.service.intake import Arrival, Job
 from dense.service.keys import Who
 from dense.service.models.decisions import Accepted, DecisionModel, JobModel
-from dense.service.pictures import SUFFIXES, decode, suffix_of
+from dense.service.pictures import decode, suffix_of
 from dense.service.routers.shared import PROBLEMS, DecisionId, ProductName, name_of, show_decision
 
 router = APIRouter(prefix="/api/v1", tags=["inspect"], responses=PROBLEMS)
@@ -125,7 +126,7 @@ async def decided(core: Core, job: Job, answer: Future[str] | None) -> DecisionM
 def find_decision(core: Core, decision_id: str) -> DecisionModel | None:
     """A decision of the log, ``None`` if it is not there (yet)."""
     try:
-        return show_decision(core.ledger.decision(decision_id))
+        return show_decision(core, core.ledger.decision(decision_id))
     except UnknownNameError:
         return None
 

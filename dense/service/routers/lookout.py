@@ -9,7 +9,6 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request
 
 from dense.errors import ConflictError
-from dense.inspection.ledger import acting_as
 from dense.service.auth import CoreDep, Engineer, Reader, Worker
 from dense.service.core import Core
 from dense.service.errors import BusyError, LostError
@@ -79,9 +78,7 @@ def delete_project(name: ProductName, core: CoreDep, who: Engineer) -> shapes.Pr
         raise ConflictError("a model is hosted: stop it first")
     projects.delete(name)
     if name in core.registry.names():
-        with acting_as(who.actor):
-            core.registry.delete(name)
-        core.parts.drop(product=name)
+        core.forget(name, who.actor)
     return shapes.ProjectDeleted(ProjectArn=_arn("project", name))
 
 
@@ -237,7 +234,7 @@ async def detect_anomalies(
     def show() -> shapes.AnomalyResultModel:
         maps = None
         if decision.evidence is not None:
-            maps = decode_evidence(core.registry.pictures.get(decision.evidence))
+            maps = decode_evidence(core.file(decision.evidence, "maps"))
         return show_result(decision, core.record(name, version).product, maps)
 
     found = await anyio.to_thread.run_sync(show)

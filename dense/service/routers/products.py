@@ -1,4 +1,4 @@
-"""Products: made, changed, looked at, sent."""
+"""Products: made, changed, looked at."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from fastapi import APIRouter, Form, Query, Response, UploadFile
 from fastapi import Path as InPath
 
 from dense.errors import InputError
-from dense.inspection.archive import export_product, import_product
 from dense.inspection.ledger import acting_as
 from dense.inspection.order import Order, Revision
 from dense.inspection.product import check_name
-from dense.inspection.store.registry import Record
 from dense.inspection.view import View, read_view
 from dense.inspection.workshop import Named
 from dense.methods.catalog import find_method, methods
@@ -39,11 +37,11 @@ from dense.service.routers.shared import (
     ProductName,
     Words,
     check_words,
-    item_values,
     lines,
     name_of,
     picture_answer,
     show_item,
+    show_product,
 )
 from dense.structures import Size
 
@@ -101,10 +99,7 @@ def show(name: ProductName, core: CoreDep, _: Reader) -> ProductModel:
 def delete(name: ProductName, core: CoreDep, who: Engineer) -> None:
     """Forget a product; its decisions stay in the log."""
     core.record(name)
-    with acting_as(who.actor):
-        core.registry.delete(name)
-    core.parts.drop(product=name)
-    core.registry.collect()
+    core.forget(name, who.actor)
 
 
 @router.post("/products/{name}/undo")
@@ -187,69 +182,6 @@ def support_picture(
     return answer
 
 
-@router.get(
-    "/products/{name}/export",
-    response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
-)
-def export(name: ProductName, core: CoreDep, _: Engineer) -> Response:
-    """Send the product as one signed file."""
-    core.record(name)
-    with tempfile.TemporaryDirectory() as folder:
-        path = File(folder) / "product.dense"
-        export_product(core.registry, name, path)
-        data = path.read_bytes()
-    saved = f'attachment; filename="{name}.dense"'
-    return Response(
-        data, media_type="application/octet-stream", headers={"Content-Disposition": saved}
-    )
-
-
-@router.post("/products/import", status_code=201)
-def take_in(
-    core: CoreDep,
-    who: Engineer,
-    file: UploadFile,
-    name: Annotated[str, Form(max_length=64)] = "",
-) -> ProductModel:
-    """Take in a product file that a trusted key signed."""
-    with tempfile.TemporaryDirectory() as folder, acting_as(who.actor):
-        path = File(folder) / "product.dense"
-        with path.open("wb") as stream:
-            while block := file.file.read(1 << 20):
-                stream.write(block)
-        try:
-            record = import_product(core.registry, path, name=name or None)
-        except InputError as error:
-            text = str(error).replace(str(path), name_of(file))
-            raise type(error)(text) from error
-    return show_product(core, record)
-
-
-def show_product(core: Core, record: Record) -> ProductModel:
-    """A product with its versions."""
-    product = record.product
-    content = {key: value for key, value in product.to_json().items() if key != "view"}
-    return ProductModel.model_validate(
-        {
-            **item_values(core, record),
-            "product": content,
-            "versions": [
-                {
-                    "version": one.version,
-                    "parent": one.parent,
-                    "made_at": one.made_at,
-                    "note": one.note,
-                }
-                for one in core.registry.history(product.name)
-            ],
-            "support": [{"name": one.name, "size": list(one.size)} for one in product.support],
-            "good_parts": len(core.parts.list(product.name, "good")),
-            "defect_parts": len(core.parts.list(product.name, "defect")),
-        }
-    )
-
-
 def read_pictures(core: Core, uploads: list[UploadFile]) -> list[Named]:
     """Decode pictures that are needed together.
 
@@ -273,15 +205,9 @@ def read_pictures(core: Core, uploads: list[UploadFile]) -> list[Named]:
 
 def _revise(core: Core, actor: str, name: str, revision: Revision) -> ProductModel:
     """Make a product anew, its threshold from the parts that are kept."""
-    product = core.record(name).product
-    good, defects = core.parts.list(name, "good"), core.parts.list(name, "defect")
+    good, defects = core.parts.beside(core.record(name).product)
     with core.heavy(), acting_as(actor):
-        record = core.workshop.revise(
-            name,
-            revision,
-            good=core.parts.read(good, product) if good else None,
-            defects=core.parts.read(defects) if defects else None,
-        )
+        record = core.workshop.revise(name, revision, good=good, defects=defects)
     return show_product(core, record)
 
 

@@ -18,7 +18,7 @@ from dense.inspection.store.registry import Record
 from dense.service.core import Core
 from dense.service.models.common import Problem
 from dense.service.models.decisions import DecisionModel
-from dense.service.models.products import ProductItem
+from dense.service.models.products import ProductItem, ProductModel
 from dense.service.pictures import type_of
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
@@ -75,9 +75,13 @@ def name_of(upload: UploadFile) -> str:
     return printable_name(last)[-200:] or "picture"
 
 
-def show_decision(logged: Logged) -> DecisionModel:
-    """A decision with its place in the log."""
-    return DecisionModel.model_validate(flat(logged.to_json()))
+def show_decision(core: Core, logged: Logged) -> DecisionModel:
+    """A decision with its place in the log, and those of its files that are still kept."""
+    kept = {
+        name: sha256 if sha256 is not None and sha256 in core.registry.pictures else None
+        for name, sha256 in (("picture", logged.picture), ("evidence", logged.evidence))
+    }
+    return DecisionModel.model_validate(flat({**logged.to_json(), **kept}))
 
 
 def flat(content: Mapping[str, object]) -> dict[str, object]:
@@ -91,10 +95,34 @@ def flat(content: Mapping[str, object]) -> dict[str, object]:
 
 def show_item(core: Core, record: Record) -> ProductItem:
     """A product in a list."""
-    return ProductItem.model_validate(item_values(core, record))
+    return ProductItem.model_validate(_item_values(core, record))
 
 
-def item_values(core: Core, record: Record) -> dict[str, object]:
+def show_product(core: Core, record: Record) -> ProductModel:
+    """A product with its versions."""
+    product = record.product
+    content = {key: value for key, value in product.to_json().items() if key != "view"}
+    return ProductModel.model_validate(
+        {
+            **_item_values(core, record),
+            "product": content,
+            "versions": [
+                {
+                    "version": one.version,
+                    "parent": one.parent,
+                    "made_at": one.made_at,
+                    "note": one.note,
+                }
+                for one in core.registry.history(product.name)
+            ],
+            "support": [{"name": one.name, "size": list(one.size)} for one in product.support],
+            "good_parts": len(core.parts.list(product.name, "good")),
+            "defect_parts": len(core.parts.list(product.name, "defect")),
+        }
+    )
+
+
+def _item_values(core: Core, record: Record) -> dict[str, object]:
     """Plain values of `ProductItem`."""
     product, known = record.product, record.product.calibration
     promise = None if known is None else guarantee(known)

@@ -15,7 +15,8 @@ from dense.cli.main import main
 from dense.datasets import DetectionFolder
 from dense.errors import InputError
 from dense.evaluation.comparison import compare, write_tables
-from dense.evaluation.comparison.look_plan import LookSetup, chosen_pictures, plan
+from dense.evaluation.comparison.box_data import chosen_pictures
+from dense.evaluation.comparison.look_plan import LookSetup, plan
 from dense.evaluation.comparison.look_task import LookTask
 from dense.evaluation.comparison.tables import to_json, to_markdown
 from dense.evaluation.looking import grounding_rows, grounding_scores_of, naming_scores_of

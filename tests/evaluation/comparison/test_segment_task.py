@@ -373,7 +373,10 @@ class TestCommand:
         options = ["--methods", "recommended", "sclip", "--refine", "none", "pamr+pamr"]
         options += ["--protocol", "whole", "tiny", "--limit", "2", "--batch-size", "2"]
         out = tmp_path / "o"
+        extra = tmp_path / "more" / "table.json"
+        options += ["--json", str(extra)]
         assert main(["compare", str(data), str(other), *options, "--out", str(out)]) == 0
+        assert extra.read_text() == (out / "table.json").read_text()
         captured = capsys.readouterr()
         assert "protocol cards:" in captured.out and "pamr+pamr" in captured.out
         assert "[1/16]" in captured.err and "and 3 that share its work" in captured.err

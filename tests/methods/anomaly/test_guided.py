@@ -166,6 +166,8 @@ def test_the_stream_reads_one_strip_at_a_time_and_gives_every_row_once() -> None
     source, inspector = Counted(image), guided(regions=1)
     strips = list(inspector.stream(source))
     assert all(bottom - top == 128 for top, bottom in source.rows)
+    assert inspector.tops((700, 300)) == [s.top for s in strips]
+    assert all((s.image == image[s.top : s.top + len(s.image)]).all() for s in strips)
     assert [s.top for s in strips] == list(
         np.cumsum([0] + [len(s.anomaly_map) for s in strips[:-1]])
     )

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import dense.methods.detection.detector
+import dense.regions
 from dense.classifier import build_text_classifier
 from dense.errors import InputError
 from dense.methods.catalog import find_method
@@ -20,6 +22,7 @@ from dense.methods.detection.proposals import OwnBoxes, Proposals
 from dense.methods.detection.regions import full_mask
 from dense.methods.detection.scoring import box_iou, candidates, class_nms, fuse
 from dense.prompts import make_class_list
+from dense.regions import align_weights
 from dense.structures import DetectionResult, Sample, SegmentationResult, TextClassifier
 from tests.helpers import photo, tiny_backbone
 
@@ -156,7 +159,23 @@ def test_no_proposals() -> None:
         assert found.masks is None or found.masks.shape == (0, 20, 30)
 
 
-def test_five_thousand_proposals_and_1203_names_stay_bounded() -> None:
+def test_five_thousand_proposals_and_1203_names_stay_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of six million pairs 2,000 are compared with each other; boxes are pooled in parts."""
+    compared: list[int] = []
+    pooled: list[int] = []
+
+    def suppress(boxes: Tensor, *rest: Tensor | float, **options: float) -> Tensor:
+        compared.append(len(boxes))
+        return class_nms(boxes, *rest, **options)  # type: ignore[arg-type]
+
+    def weigh(boxes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        pooled.append(len(boxes))
+        return align_weights(boxes, grid)
+
+    monkeypatch.setattr(dense.methods.detection.detector, "class_nms", suppress)
+    monkeypatch.setattr(dense.regions, "align_weights", weigh)
     torch.manual_seed(0)
     low = torch.rand(5000, 2) * 40
     boxes = torch.cat([low, low + 2 + torch.rand(5000, 2) * 20], 1)
@@ -172,6 +191,7 @@ def test_five_thousand_proposals_and_1203_names_stay_bounded() -> None:
     found = detector.predict([Sample(photo(64, 64))])[0]
     assert len(found.scores) == 300 and (np.diff(found.scores) <= 0).all()
     assert found.labels.max() < 1203
+    assert compared == [2000] and pooled == [2048, 2048, 904]
 
 
 def test_masks_lie_in_their_boxes() -> None:
@@ -231,6 +251,8 @@ def test_class_order_does_not_matter_and_the_card_is_whole() -> None:
         ({"inside": 1.5}, "inside must lie"),
         ({"crops": -1}, "crops must be 0 or more"),
         ({"limit": 0}, "limit 1 or more"),
+        ({"objectness": -0.5}, "objectness must be 0 or more"),
+        ({"margin": float("nan")}, "margin must be 0 or more"),
     ],
 )
 def test_bad_settings(settings: dict, message: str) -> None:

@@ -117,7 +117,7 @@ def test_automatic_masks() -> None:
     assert large.masks.shape == (1, 300, 512)
 
 
-def test_segment_anything_checkpoints(tmp_path, monkeypatch) -> None:
+def test_segment_anything_checkpoints(tmp_path) -> None:
     with pytest.raises(InputError, match="no such segment-anything checkpoint"):
         load_generator(tmp_path / "sam.pth")
     with pytest.raises(InputError, match="unknown kind of segment-anything"):
@@ -125,8 +125,6 @@ def test_segment_anything_checkpoints(tmp_path, monkeypatch) -> None:
     (tmp_path / "sam.pth").write_bytes(b"nothing")
     with pytest.raises(InputError, match="corrupt checkpoint"):
         load_generator(tmp_path / "sam.pth")
-    registry = pytest.importorskip("segment_anything").sam_model_registry
-    monkeypatch.setitem(registry, "vit_b", lambda: torch.nn.Linear(1, 1))
     torch.save({"weight": torch.zeros(2)}, tmp_path / "sam.pth")
-    with pytest.raises(InputError, match="is not a checkpoint of sam-b"):
+    with pytest.raises(InputError, match="is not a checkpoint of segment-anything"):
         load_generator(tmp_path / "sam.pth")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,6 @@ from dense.methods.looking.answers import classify
 from dense.methods.looking.attention_selection import (
     AttentionSelection,
     class_attention,
-    crop_cost,
     crop_tokens,
     patch_crops,
     picture_crops,
@@ -127,18 +124,6 @@ def test_a_region_is_a_picture_of_its_own() -> None:
     found = classify(BACKBONE, looker, image, words, asked_regions((48, 64), box))
     alone = classify(BACKBONE, looker, np.ascontiguousarray(image[4:36, 8:40]), words)
     np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-6)
-
-
-def test_fifty_crops_cost_little() -> None:
-    # by hand for the tiny tower: T = 17 tokens, C = 32, D = 16, 3 blocks
-    crop = 2 * 17 * 32 + 9 * 32**2 + 32 * 16
-    whole = 3 * 17 * (12 * 32**2 + 2 * 17 * 32)
-    assert crop_cost(BACKBONE.vit, (4, 4), 10) == pytest.approx(10 * crop / whole)
-    tower = SimpleNamespace(width=384, prefix=1)  # the packaged model's, and ViT-B/16's shapes
-    packaged = SimpleNamespace(tower=tower, joint_dim=384, num_blocks=11)
-    assert crop_cost(packaged, (16, 16), 50) == pytest.approx(0.015, abs=0.001)
-    tower = SimpleNamespace(width=768, prefix=1)
-    assert crop_cost(SimpleNamespace(tower=tower, joint_dim=512, num_blocks=12), (14, 14), 50) < 0.2
 
 
 def test_needs_a_class_token() -> None:

@@ -235,3 +235,18 @@ def test_report_and_log(visit: Visit, nut: str) -> None:
     first = page.locator("tbody tr button").first
     first.click()
     expect(first).to_have_attribute("aria-expanded", "true")
+
+
+def test_pictures_that_are_gone_and_alarms_in_the_log(visit: Visit, nut: str) -> None:
+    visit.sign_in("engineer")
+    page, core = visit.page, visit.site.core
+    visit.inspect(visit.site.bad(8))
+    expect(page.get_by_role("link", name=re.compile("Reject bad8.png"))).to_be_visible()
+    decision = core.ledger.decisions(limit=1)[0]
+    core.registry.pictures.path(str(decision.picture)).unlink()  # as --keep-pictures does
+    visit.go(f"decisions/{decision.decision['id']}", re.compile("bad8"))
+    expect(page.get_by_text("The picture is not kept any more; the decision is.")).to_be_visible()
+    core.ledger.append("drift", "nut", {"text": "Evidence for drift reached 300 at entry 7."})
+    visit.go("log", "Log")
+    row = page.get_by_role("row").filter(has_text="Evidence for drift reached 300 at entry 7.")
+    expect(row.locator(".badge.reject")).to_have_text("drift")

@@ -6,7 +6,7 @@ import { dropZone } from "./drop.js";
 import { busy, outcome, toast } from "./states.js";
 
 export function calibrateCard(product, data, again) {
-  const known = data.method === "manual" ? 0 : data.parts,
+  const known = data.parts,
     support = product.support.length;
   const percent = h("input", {
     type: "number",

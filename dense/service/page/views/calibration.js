@@ -61,6 +61,8 @@ function promiseCard(data) {
           `Of ${count(escape.examples, "defective example")} ${escape.passed} would pass (${share(escape.interval[0])} to ${share(escape.interval[1])} with 95 % confidence). Nothing is promised about defects.`,
         )
       : null,
-    h("p.small.soft", {}, `Made from ${CALIBRATIONS[data.method] ?? data.method}.`),
+    data.parts
+      ? h("p.small.soft", {}, `Scores are of ${CALIBRATIONS[data.method] ?? data.method}.`)
+      : null,
   );
 }

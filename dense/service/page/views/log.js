@@ -74,10 +74,11 @@ function row(entry) {
     detail.hidden = !detail.hidden;
     open.setAttribute("aria-expanded", String(!detail.hidden));
   });
+  const alarm = entry.kind === "drift" ? h("p.small", {}, entry.body.text) : null;
   const cells = [
     open,
     when(entry.made_at),
-    h("span.badge", {}, entry.kind),
+    h("div", {}, h(`span.badge${alarm ? ".reject" : ""}`, {}, entry.kind), alarm),
     entry.product || "–",
     entry.actor || "–",
     h("code.soft", {}, entry.hash.slice(0, 10)),

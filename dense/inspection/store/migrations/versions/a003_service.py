@@ -13,6 +13,18 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
+    _make_keys()
+    _make_intake()
+    _make_parts()
+
+
+def downgrade() -> None:
+    """Drop them."""
+    for name in ("projects", "kept_parts", "workers", "intake", "sessions", "api_keys"):
+        op.drop_table(name)
+
+
+def _make_keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(16), nullable=False),
@@ -33,6 +45,9 @@ def upgrade() -> None:
             ["key_id"], ["api_keys.id"], name="fk_sessions_key_id", ondelete="CASCADE"
         ),
     )
+
+
+def _make_intake() -> None:
     op.create_table(
         "intake",
         sa.Column("id", sa.String(32), nullable=False, comment="of the decision"),
@@ -57,6 +72,9 @@ def upgrade() -> None:
         sa.Column("beat", sa.Integer, nullable=False, comment="grows while the worker lives"),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
     )
+
+
+def _make_parts() -> None:
     op.create_table(
         "kept_parts",
         sa.Column("id", sa.Integer, nullable=False),
@@ -78,9 +96,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("name", name="pk_projects"),
     )
-
-
-def downgrade() -> None:
-    """Drop them."""
-    for name in ("projects", "kept_parts", "workers", "intake", "sessions", "api_keys"):
-        op.drop_table(name)
