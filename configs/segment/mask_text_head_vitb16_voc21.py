@@ -17,4 +17,6 @@ with read_base():
 model["method"].update(
     method="mask-text-head",
     settings=dict(weights="work_dirs/mask_text_head_vitb16_voc21/learned.safetensors"),
+    protocol="whole",
+    threshold=0.0,
 )

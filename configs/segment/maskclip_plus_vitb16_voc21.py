@@ -17,4 +17,6 @@ with read_base():
 model["method"].update(
     method="maskclip-plus",
     settings=dict(weights="work_dirs/maskclip_plus_vitb16_voc21/learned.safetensors"),
+    protocol="whole",
+    threshold=0.0,
 )

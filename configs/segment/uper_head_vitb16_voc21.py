@@ -17,4 +17,6 @@ with read_base():
 model["method"].update(
     method="uper-head",
     settings=dict(weights="work_dirs/uper_head_vitb16_voc21/learned.safetensors"),
+    protocol="whole",
+    threshold=0.0,
 )

@@ -53,7 +53,7 @@ class HeadSegmentor(nn.Module):
     Args:
         backbone: The CLIP.
         settings: Of the head.
-        texts: (K, D) unit rows, one a class.
+        classifier: The vocabulary: what the head's classes are called, and their texts.
         name: Of the method, in the catalogue.
         origin: Where the learned parts come from, for the protocol card.
         batch_size: Pictures at once.
@@ -66,7 +66,7 @@ class HeadSegmentor(nn.Module):
         self,
         backbone: CLIPBackbone,
         settings: HeadSettings,
-        texts: Tensor,
+        classifier: TextClassifier,
         *,
         name: str,
         origin: str = "in training",
@@ -77,11 +77,13 @@ class HeadSegmentor(nn.Module):
             raise InputError(f"a head tells two classes apart at least, got {settings.classes}")
         self.name = name
         self.settings = settings
+        self.classifier = classifier
         self.origin = origin
         self.batch_size = batch_size
         pyramid = settings.kind == "uper"
         self.features = PatchFeatures(backbone, settings.layers, pyramid=pyramid)
         levels, width = len(self.features.layers), backbone.vit.tower.width
+        texts = class_texts(classifier)
         head = make_head(settings.kind, width, levels, texts, channels=settings.channels)
         self.learned = head.to(backbone.device)
 
@@ -179,8 +181,7 @@ class MaskCLIPPlus(HeadSegmentor):
         guided: int,
         least: float = 0.0,
     ) -> None:
-        texts = class_texts(teacher.classifier)
-        super().__init__(backbone, settings, texts, name="maskclip-plus")
+        super().__init__(backbone, settings, teacher.classifier, name="maskclip-plus")
         self.teacher = teacher
         self.guided = guided
         self.least = least
@@ -226,8 +227,9 @@ def read_head(
             f"{weights} knows the classes {', '.join(settings.classes)} in this order, got "
             f"{', '.join(classifier.class_names)}: a trained head has no others"
         )
-    texts = class_texts(classifier)
     origin = Path(weights).name
-    made = HeadSegmentor(backbone, settings, texts, name=name, origin=origin, batch_size=batch_size)
+    made = HeadSegmentor(
+        backbone, settings, classifier, name=name, origin=origin, batch_size=batch_size
+    )
     fill_learned(made.learned, state, weights)
     return made

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dense.backbones import CLIPBackbone
-from dense.classifier import class_texts
 from dense.engine.factories import vocabulary
 from dense.engine.head_segmentor import HeadSegmentor, HeadSettings, MaskCLIPPlus, read_head
+from dense.errors import InputError
 from dense.methods.segmentation.dinoiser import DinoiserSettings
 from dense.methods.segmentation.dinoiser_training import DinoiserTraining
 from dense.methods.segmentation.protocol import WHOLE, SegmentProtocol
@@ -68,7 +68,7 @@ def head_student(
         backbone, classes, background=background, words=words, templates=templates
     )
     settings = HeadSettings(classifier.class_names, kind, tuple(layers), channels, side)
-    return HeadSegmentor(backbone, settings, class_texts(classifier), name=name)
+    return HeadSegmentor(backbone, settings, classifier, name=name)
 
 
 def maskclip_plus_student(
@@ -120,7 +120,16 @@ def _built(name: str) -> Callable[..., HeadSegmentor]:
         batch_size: int = 4,
         weights: str | None = None,
     ) -> HeadSegmentor:
-        """The head from its file; the protocol's windows and scale do not apply to it."""
+        """The head from its file, at its own input size.
+
+        Raises:
+            InputError: If the protocol asks for what a head has not, or as `read_head`.
+        """
+        if protocol.crop or protocol.logit_scale or protocol.threshold or protocol.refine:
+            raise InputError(
+                f"{name} sees whole pictures and decides by itself: it takes no windows, logit "
+                f"scale, threshold or post-processing, got the protocol {protocol.name!r}"
+            )
         return read_head(name, backbone, classifier, weights, batch_size)
 
     return build

@@ -149,7 +149,8 @@ class Core:
     def _warm_up(self) -> None:
         """Load the models of all products, then begin with the jobs of others."""
         try:
-            for name in self.registry.names() or [None]:
+            names: list[str | None] = list(self.registry.names())
+            for name in names or [None]:
                 self._load(name)
         finally:
             self.keeper.start()

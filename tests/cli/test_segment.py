@@ -125,7 +125,8 @@ def test_exports_confidence_and_abstention(dense, picture, tmp_path):
     assert 1 / 3 - 1e-4 <= levels.min() <= levels.max() <= 1
 
     bound = float(np.median(levels))
-    dense(*words, "--abstain", bound, "--out", tmp_path / "b")
+    ran = dense(*words, "--abstain", bound, "--out", tmp_path / "b")
+    assert "undecided" in ran.out
     results = json.loads((tmp_path / "b" / "results.json").read_text())
     kept = read_mask(tmp_path / "b" / "photo_mask.png")
     sure = levels >= bound

@@ -11,6 +11,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.nn import functional as F
 
+from dense.apps import segment
 from dense.backbones import CLIPBackbone
 from dense.classifier import class_texts
 from dense.engine.decode_heads import KINDS, MaskTextHead, PatchFeatures, make_head
@@ -23,12 +24,14 @@ from dense.engine.head_segmentor import (
     resized_labels,
 )
 from dense.errors import InputError
+from dense.images import read_mask
 from dense.methods.catalog import find_method
 from dense.methods.learned_files import save_learned
-from dense.methods.segmentation.protocol import SegmentProtocol
+from dense.methods.segmentation.protocol import SCLIP_FAMILY, SegmentProtocol
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.structures import Sample, TextClassifier
 from tests.backbones.builders import images
+from tests.datasets.made import write
 from tests.helpers import photo, tiny_backbone
 
 NAMES = ("left", "right")
@@ -54,7 +57,9 @@ def head(backbone: CLIPBackbone, kind: str = "linear", **more: object) -> HeadSe
     layers = (0.25, 0.5, 0.75, 1.0) if kind == "uper" else (1.0,)
     settings = HeadSettings(NAMES, kind, layers, 8, 32)
     torch.manual_seed(0)
-    return HeadSegmentor(backbone, settings, TEXTS, name=f"{kind}-head", **more)  # type: ignore[arg-type]
+    return HeadSegmentor(
+        backbone, settings, TextClassifier(TEXTS, NAMES), name=f"{kind}-head", **more
+    )  # type: ignore[arg-type]
 
 
 def test_features_are_normalised_block_outputs(backbone: CLIPBackbone) -> None:
@@ -165,8 +170,26 @@ def test_a_file_of_a_head_and_its_classes(backbone: CLIPBackbone, tmp_path: Path
         build(backbone, TextClassifier(TEXTS, NAMES[::-1]), weights=str(path))
     with pytest.raises(InputError, match="learned parts of linear-head, not of uper-head"):
         read_head("uper-head", backbone, classifier, str(path), 1)
+    with pytest.raises(InputError, match=r"takes no windows, .* got the protocol 'sclip'"):
+        build(backbone, classifier, weights=str(path), protocol=SCLIP_FAMILY)
     with pytest.raises(InputError, match=r"needs learned parts: .*train/linear_head_embedded"):
         build(backbone, classifier)
+
+
+def test_segments_files_like_every_method(
+    backbone: CLIPBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = TextClassifier(TEXTS, NAMES)
+    save_learned(tmp_path / "learned.safetensors", head(backbone))
+    write(tmp_path / "a.png", photo(40, 60))
+    monkeypatch.setattr(segment, "build_text_classifier", lambda *_: classifier)
+    segmentor = segment.make_segmentor(
+        backbone, NAMES, method="linear-head", weights=tmp_path / "learned.safetensors"
+    )
+    report = segment.segment_images(segmentor, [tmp_path / "a.png"], tmp_path / "out")
+    (record,) = report["images"]
+    (found,) = segmentor.predict([Sample(photo(40, 60))])
+    assert (read_mask(tmp_path / "out" / record["mask"]) == found.class_map).all()
 
 
 def test_refusals(backbone: CLIPBackbone) -> None:
@@ -177,7 +200,12 @@ def test_refusals(backbone: CLIPBackbone) -> None:
     with pytest.raises(InputError, match="UPerNet reads 4 layers, got 1"):
         make_head("uper", 32, 1, TEXTS)
     with pytest.raises(InputError, match="tells two classes apart at least"):
-        HeadSegmentor(backbone, HeadSettings(("one",)), TEXTS[:1], name="linear-head")
+        HeadSegmentor(
+            backbone,
+            HeadSettings(("one",)),
+            TextClassifier(TEXTS[:1], ("one",)),
+            name="linear-head",
+        )
     with pytest.raises(InputError, match="has no mask: a head learns from masks"):
         head(backbone).loss([Sample(photo(32, 32))])
 

@@ -12,6 +12,7 @@ from dense.errors import InputError
 from dense.methods.segmentation.base import LastBlockMethod, PatchMethod
 from dense.methods.segmentation.maskclip import MaskCLIP
 from dense.methods.segmentation.protocol import SegmentProtocol
+from dense.methods.segmentation.windows import plan_windows
 from dense.methods.segmentor import LONGEST_RATIO, OpenVocabSegmentor
 from dense.structures import Sample, TextClassifier
 from tests.helpers import photo, tiny_backbone
@@ -168,6 +169,14 @@ def test_windows_cover_any_size(
     (got,) = made.predict(samples(size))
     assert got.class_map.shape == size
     assert np.isfinite(got.confidence).all()
+
+
+def test_pictures_smaller_than_a_window() -> None:
+    """On both sides: one window, the picture. On one: windows of that side, the last moved in."""
+    small = plan_windows((32, 40), (8, 8), 48, 24)
+    assert (small.crop, small.corners) == ((32, 40), ((0, 0),))
+    flat = plan_windows((32, 88), (8, 8), 48, 24)
+    assert (flat.crop, flat.corners) == ((32, 48), ((0, 0), (0, 24), (0, 40)))
 
 
 def test_extreme_aspect_ratios_are_bounded(

@@ -105,7 +105,7 @@ class ExplainTask(Task):
         for cell, path in waiting.items():
             explainer = find_explainer(cell.method.name)
             extremes = Extremes[Explanation](explain_tables.KINDS, _draw)
-            found, seconds = _Found(), 0.0
+            found, seconds, said = _Found(), 0.0, dict[str, str]()
             for place in self._places[cell.root]:
                 sample = self._folders[cell.root][place]
                 pair = self._pair(self.backbone, cell.root, place, sample)
@@ -113,9 +113,12 @@ class ExplainTask(Task):
                 explanation = explain_pair(pair, explainer, sample.image_size)
                 seconds += time.perf_counter() - begun
                 gain = found.add(self._checked(cell.root, place, pair, explanation))
+                said[self._folders[cell.root].paths[place].name] = explanation.sentence
                 extremes.see({"worst": -gain, "best": gain}, gain, sample, explanation)
             metrics = found.scores() | {"random_weights": self._redrawn(cell, explainer)}
             pictures = extremes.write(path.with_suffix("")) if self.setup.pictures else []
+            for picture in pictures:
+                picture["source"] += f", {said[picture['source']]}"
             yield (
                 cell,
                 {

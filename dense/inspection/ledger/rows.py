@@ -65,7 +65,7 @@ def add_decisions(
     known = _known(connection, [str(plain["id"]) for plain, _, _ in told])
     new: dict[str, tuple[str, dict[str, object]]] = {}
     for plain, picture, evidence in told:
-        body = {"decision": plain, "picture": picture, "evidence": evidence}
+        body: dict[str, object] = {"decision": plain, "picture": picture, "evidence": evidence}
         if str(plain["id"]) not in known:
             new.setdefault(str(plain["id"]), (str(plain["product"]), body))
     added = add_many(connection, "decision", list(new.values()), actor)

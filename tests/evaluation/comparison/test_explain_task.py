@@ -111,6 +111,10 @@ def test_page_and_markdown(data: Path, tmp_path: Path) -> None:
     assert "95 % of the mean gains" in text and "(2 pictures)" in text
     page = next(path for path in write_tables(found, out) if path.suffix == ".html").read_text()
     assert page.count("data:image") == 4  # two methods, worst and best
+    assert {p["source"] for r in found.records for p in r["pictures"]} <= {
+        "1.png, a photo of a nut",
+        "3.png, a photo of a bolt small",
+    }
     plain = run(data, tmp_path / "plain", ("heads",), pictures=False, redrawn=0)
     assert not list((tmp_path / "plain" / "cells").glob("*.jpg"))
     assert np.isnan(plain.records[0]["metrics"]["random_weights"])
