@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from dense.inspection.store.registry import Registry
 
 
-def add_options(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """Add --home and --database, and --json but for commands that have no results."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --home, --database and --json."""
     group = parser.add_argument_group("registry")
     group.add_argument(
         "--home", type=Path, metavar="DIR", help="its folder (default: DENSE_HOME or ~/.dense)"
@@ -23,8 +23,7 @@ def add_options(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
         metavar="URL",
         help="PostgreSQL instead of the folder's SQLite (default: DENSE_DATABASE)",
     )
-    if json:
-        common.add_json_option(parser)
+    common.add_json_option(parser)
 
 
 def open_registry(arguments: argparse.Namespace) -> Registry:

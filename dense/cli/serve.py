@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ def add_parser(commands: common.Subparsers) -> None:
         "systems (docs/service.md). The first start prints an engineer's key, once.",
         epilog="Start with: dense serve, then open http://127.0.0.1:8000 and sign in.",
     )
-    registry.add_options(parser, json=False)
+    registry.add_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
     parser.add_argument(
         "--port", type=numbers.whole(0, 65535), default=8000, metavar="N", help="(default: 8000)"
@@ -147,7 +148,9 @@ def run(arguments: argparse.Namespace) -> None:
     if key is not None:
         print(f"first start: the engineer's key is {key}\nit is shown this once: keep it safe")
     scheme = "https" if arguments.tls_certificate else "http"
-    print(f"dense serves {scheme}://{arguments.host}:{listener.getsockname()[1]}", flush=True)
+    address = f"{scheme}://{arguments.host}:{listener.getsockname()[1]}"
+    common.save_json(arguments, {"address": address, "pid": os.getpid()})
+    print(f"dense serves {address}", flush=True)
     serve(_settings(arguments, secure), place, listener)
     print("stopped: what was in hand is judged, the rest waits on disk", file=sys.stderr)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,17 @@ def test_options_become_settings() -> None:
     limits = settings.limits
     assert (limits.picture_bytes, limits.pixels, limits.per_key) == (7 << 20, 3_000_000, 5)
     assert (settings.batch_wait, settings.keep_days, settings.secure) == (0.02, 2.0, True)
+
+
+def test_the_address_is_told_before_it_serves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "address.json"
+    seen = []
+    monkeypatch.setattr("dense.service.server.serve", lambda *_: seen.append(told.read_text()))
+    home = str(tmp_path / "home")
+    assert main(["serve", "--home", home, "--port", "0", "--json", str(told)]) == 0
+    found = json.loads(seen[0])
+    assert found["pid"] == os.getpid()
+    assert f"dense serves {found['address']}\n" in capsys.readouterr().out
+    assert not found["address"].endswith(":0")
