@@ -3,7 +3,8 @@
 Paper: ours; geometric mean of two scores after Kuo et al., "F-VLM", ICLR 2023, arXiv:2209.15639.
 Data: `images/ instances.json`, see data/README.md.
 Command: python tools/test.py configs/detect/regions_crops_embedded_folder.py --data-root MY_BOXES
-Expected: not measured yet. No randomness.
+Expected: 10 photos of COCO, 80 names: `ap` 4.2, `ap50` 5.6 (docs/detection.md).
+No randomness.
 Minutes: about 10 for 100 pictures on two cores.
 """
 

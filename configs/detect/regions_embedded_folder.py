@@ -3,7 +3,8 @@
 Paper: ours; region scores after Wu et al., "CLIPSelf", ICLR 2024, arXiv:2310.01403.
 Data: `images/ instances.json`, see data/README.md.
 Command: python tools/test.py configs/detect/regions_embedded_folder.py --data-root MY_BOXES
-Expected: not measured yet. No randomness.
+Expected: 64 photos of COCO, 80 names: `ap` 3.2, `ap50` 4.5 (docs/detection.md).
+No randomness.
 Minutes: about 1 for 100 pictures on two cores.
 """
 

@@ -18,6 +18,7 @@ from dense.methods.detection.base import Detector
 from dense.methods.detection.build import build_detector
 from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import Proposer
+from dense.prompts import readable_name
 from dense.structures import DetectionResult
 
 
@@ -58,7 +59,7 @@ def detector(
         backbone: The CLIP.
         classes: Names in the data set's order, see `detection_classes`.
         words: What to call a class in the prompts, by its name; synonyms after semicolons. Others
-            get their own name with spaces for underscores.
+            get `dense.prompts.readable_name`.
         background: As for `build_detector`, likewise what follows.
         templates: Name of a template set.
         method: A "detect" method of `dense methods`.
@@ -70,7 +71,7 @@ def detector(
     called = dict(words or {})
     return build_detector(
         backbone,
-        [called.get(name, name.replace("_", " ")) for name in classes],
+        [called.get(name, readable_name(name)) for name in classes],
         background=background,
         templates=templates,
         method=method,

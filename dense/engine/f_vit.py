@@ -22,6 +22,7 @@ from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import Proposals
 from dense.methods.detection.regions import as_result
 from dense.methods.detection.scoring import fuse
+from dense.prompts import readable_name
 from dense.regions import pool_boxes, to_patches
 from dense.structures import DetectionResult, Sample, Size, TextClassifier
 
@@ -107,8 +108,8 @@ class FViT(nn.Module):
         names = enumerate(classifier.class_names)
         self.reported = [k for k, _ in names if k != classifier.background]
         self.class_names = tuple(classifier.class_names[k] for k in self.reported)
-        known = {name.lower() for name in settings.classes}
-        self.known = torch.tensor([name.lower() in known for name in self.class_names])
+        known = {readable_name(name).lower() for name in settings.classes}
+        self.known = torch.tensor([readable_name(n).lower() in known for n in self.class_names])
 
     @property
     def backbone(self) -> CLIPBackbone:

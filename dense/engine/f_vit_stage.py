@@ -16,6 +16,7 @@ from dense.methods.detection.proposals import Proposer
 from dense.methods.detection.vocabulary import object_classes
 from dense.methods.learned_files import fill_learned, read_learned
 from dense.methods.method import needs_weights
+from dense.prompts import readable_name
 from dense.structures import TextClassifier
 
 
@@ -34,11 +35,11 @@ def f_vit_student(
         backbone: The CLIP.
         classes: Names whose boxes are learned, in the data set's order.
         settings: Of the learned parts; its classes come from here.
-        words: What to call a class in the prompts, by its name.
+        words: What to call a class in the prompts, by its name; others get `readable_name`.
         templates: Name of a template set.
         cache_dir: Where text weights are kept.
     """
-    called = [(words or {}).get(name, name.replace("_", " ")) for name in classes]
+    called = [(words or {}).get(name, readable_name(name)) for name in classes]
 
     def texts(names: Sequence[str]) -> TextClassifier:
         listed = object_classes(names, [])

@@ -33,6 +33,7 @@ from dense.methods.catalog import find_method
 from dense.methods.detection.detector import DetectSettings
 from dense.methods.detection.proposals import OwnBoxes
 from dense.methods.learned_files import save_learned
+from dense.prompts import readable_name
 from dense.regions import pool_boxes, to_patches
 from dense.structures import Sample, TextClassifier
 from tests.datasets.made import make_detection
@@ -63,7 +64,7 @@ def detector(backbone: CLIPBackbone, names: Sequence[str] = NAMES, **settings: o
     return FViT(
         backbone,
         TextClassifier(TEXTS, tuple(names), None, 10.0),
-        replace(SMALL, classes=("Cat",), **settings),  # type: ignore[arg-type]
+        replace(SMALL, **{"classes": ("Cat",), **settings}),  # type: ignore[arg-type]
         detect=EVERYTHING,
         background=torch.eye(16)[2],
     )
@@ -107,6 +108,11 @@ def test_base_and_novel_classes_trust_the_frozen_scores_differently(
 ) -> None:
     method = detector(backbone)
     assert method.known.tolist() == [True, False]
+    assert detector(backbone, ("tv", "CAT")).known.tolist() == [False, True]
+    assert detector(backbone, ("tv", "dog"), classes=("television",)).known.tolist() == [
+        True,
+        False,
+    ]
     head, frozen = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([[0.0, 2.0, 0.0]])
     p, q = head.softmax(1)[0].tolist(), frozen.softmax(1)[0].tolist()
     expected = [p[0] ** 0.9 * q[0] ** 0.1, p[1] ** 0.2 * q[1] ** 0.8]
@@ -371,7 +377,7 @@ def test_ov_coco_learns_base_classes_and_measures_all(tiny: None, tmp_path: Path
     train("f_vit_vitb16_ov_coco", root, work)
     with safe_open(work / "learned.safetensors", framework="pt") as file:
         classes = json.loads(file.metadata()["settings"])["classes"]
-    assert classes == list(OV_COCO_BASE)
+    assert classes == [readable_name(name) for name in OV_COCO_BASE]
     pytest.importorskip("pycocotools")
     tested = evaluate("f_vit_vitb16_ov_coco", root, tmp_path / "test", work / "learned.safetensors")
     protocol, overall = tested["protocol"], tested["overall"]
