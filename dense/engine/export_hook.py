@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import open_clip
 from mmengine.dist import is_main_process
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dense.backbones import CLIPBackbone
@@ -16,7 +16,7 @@ from dense.backbones.export import save_checkpoint
 from dense.backbones.loading import ASSETS, EMBEDDED
 from dense.backbones.recommended import NOTE
 from dense.backbones.weights import Config, read_checkpoint
-from dense.engine.hooks import method_of
+from dense.engine.hooks import kept_method
 from dense.errors import InputError
 from dense.training.student import StudentShape
 
@@ -72,8 +72,7 @@ class ExportHook(Hook):
         """Write the checkpoint (main process alone)."""
         if not is_main_process():
             return
-        averaged = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
-        method = averaged[0].method if averaged else method_of(runner)
+        method = kept_method(runner)
         if not isinstance(method, Exportable):
             raise InputError(f"{type(method).__name__} has no CLIP to export")
         path = Path(self.out or Path(runner.work_dir) / "model.safetensors")

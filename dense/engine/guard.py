@@ -16,7 +16,7 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.datasets._files import require_directory
 from dense.datasets.captions import read_captions
-from dense.engine.hooks import method_of
+from dense.engine.hooks import kept_method, method_of
 from dense.engine.region_stage import count_correct
 from dense.errors import InputError
 from dense.evaluation.classification import LabelledPictures, read_labelled
@@ -31,9 +31,10 @@ class AccuracyGuardHook(Hook):
     """Zero-shot accuracy of the mixed weights may not fall by more than a bound.
 
     Measured before training, every `every` iterations and at the end, on labelled pictures that
-    are not a test set. Where the accuracy of α · student + (1 − α) · teacher has fallen by more
-    than `bound` points below the teacher's, α is lowered until it has not (``"lower"``), or
-    training ends there and α is lowered for the export (``"stop"``). Every measurement is logged.
+    are not a test set; averaged weights where there are, since they are exported. Where the
+    accuracy of α · student + (1 − α) · teacher has fallen by more than `bound` points below the
+    teacher's, α is lowered until it has not (``"lower"``), or training ends there and α is lowered
+    for the export (``"stop"``). Every measurement is logged.
     Processes share the pictures.
 
     Args:
@@ -129,12 +130,13 @@ class AccuracyGuardHook(Hook):
             if fell <= self.bound + 1e-6:
                 break
         if share != given:
-            method.share.fill_(share)
+            for one in (method, method_of(runner)):  # averaged weights follow those that learn
+                one.share.fill_(share)
             runner.logger.warning(f"guard: α lowered from {given:.3f} to {share:.3f}")
         return share != given
 
     def _method(self, runner: Runner) -> RegionTraining:
-        method = method_of(runner)
+        method = kept_method(runner)
         if not isinstance(method, RegionTraining):
             raise InputError(
                 f"the accuracy guard needs a region training, got {type(method).__name__}"

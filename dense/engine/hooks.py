@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from rich.console import Console
@@ -33,6 +33,12 @@ def method_of(runner: Runner) -> Method:
     """The method object inside the Runner's model."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     return model.method
+
+
+def kept_method(runner: Runner) -> Method:
+    """The method whose weights a training keeps: the averaged one where an `EMAHook` makes one."""
+    averaged = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
+    return averaged[0].method if averaged else method_of(runner)
 
 
 class FitOnSupportHook(Hook):

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import EMAHook
+from mmengine.model import MomentumAnnealingEMA
 from PIL import Image
 
 from dense.backbones import load
@@ -182,6 +184,33 @@ def test_guard_lowers_the_share_until_the_bound_holds(place: Path, monkeypatch) 
     assert state["method.share"].item() == pytest.approx(0.14)  # a resumed run keeps it
 
 
+def test_guard_holds_what_is_exported(place: Path, monkeypatch) -> None:
+    """A fifth of the share moves the exported, averaged weights a fifth of the way."""
+    monkeypatch.setattr(
+        AccuracyGuardHook, "_accuracy", lambda self, method, share: 50.0 - 10 * share
+    )
+    exported = {}
+    for name, bound in (("all", 10.0), ("fifth", 2.0)):
+        guard = {
+            "type": AccuracyGuardHook,
+            "pictures": {"type": guard_pictures, "source": str(place / "guard")},
+            "every": 0,
+            "bound": bound,
+        }
+        export = {"type": ExportHook, "model": str(place / "tiny.safetensors")}
+        mean = {"type": EMAHook, "ema_type": MomentumAnnealingEMA, "momentum": 0.01, "gamma": 10}
+        options = {"custom_hooks": [guard, export, mean], "optim_wrapper.optimizer.lr": 1e-2}
+        run(place, "clipself_embedded", name, 4, options=options)
+        exported[name] = load(str(place / name / "model.safetensors")).model.state_dict()
+    teacher = tiny_backbone().model.state_dict()
+    moved = {k: exported["all"][k] - v for k, v in teacher.items() if k.startswith("visual")}
+    assert max(float(step.abs().max()) for step in moved.values()) > 1e-4
+    for key, step in moved.items():
+        torch.testing.assert_close(
+            exported["fifth"][key] - teacher[key], 0.2 * step, atol=1e-6, rtol=1e-3
+        )
+
+
 def test_guard_can_stop(place: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         AccuracyGuardHook, "_accuracy", lambda self, method, share: 50.0 - 10 * share
@@ -200,6 +229,7 @@ def test_guard_measures_zero_shot_accuracy(place: Path) -> None:
 
     class Runner:
         model = type("M", (), {"method": method})
+        hooks = ()
         logger = __import__("logging").getLogger("guard")
 
     hook.before_train(Runner)  # type: ignore[arg-type]
