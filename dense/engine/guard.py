@@ -17,6 +17,7 @@ from dense.classifier import build_text_classifier
 from dense.datasets._files import require_directory
 from dense.datasets.captions import read_captions
 from dense.engine.hooks import kept_method, method_of
+from dense.engine.model import Method
 from dense.engine.region_stage import count_correct
 from dense.errors import InputError
 from dense.evaluation.classification import LabelledPictures, read_labelled
@@ -84,7 +85,7 @@ class AccuracyGuardHook(Hook):
                 "custom_hooks.0.pictures.source=DIR (class folders or captions.jsonl)"
             )
             return
-        method = self._method(runner)
+        method = _region_training(kept_method(runner))
         classifier = build_text_classifier(
             method.backbone, self.pictures.class_names, templates=self.templates
         )
@@ -117,7 +118,7 @@ class AccuracyGuardHook(Hook):
         """Lower α until the bound holds; tells whether it had to."""
         if self.pictures is None:
             return False
-        method = self._method(runner)
+        method = _region_training(kept_method(runner))
         given = float(method.share)
         for factor in STEPS:
             share = given * factor
@@ -130,18 +131,10 @@ class AccuracyGuardHook(Hook):
             if fell <= self.bound + 1e-6:
                 break
         if share != given:
-            for one in (method, method_of(runner)):  # averaged weights follow those that learn
-                one.share.fill_(share)
+            method.share.fill_(share)
+            _region_training(method_of(runner)).share.fill_(share)  # what averaging follows
             runner.logger.warning(f"guard: α lowered from {given:.3f} to {share:.3f}")
         return share != given
-
-    def _method(self, runner: Runner) -> RegionTraining:
-        method = kept_method(runner)
-        if not isinstance(method, RegionTraining):
-            raise InputError(
-                f"the accuracy guard needs a region training, got {type(method).__name__}"
-            )
-        return method
 
     def _accuracy(self, method: RegionTraining, share: float) -> float:
         """Top-1 in percent with the weights mixed by `share`, over all processes."""
@@ -198,6 +191,12 @@ def guard_pictures(source: str | Path, *, without: Sequence[str] = ()) -> Labell
         except InputError:
             return None
     return found if len(found.class_names) > 1 else None
+
+
+def _region_training(method: Method) -> RegionTraining:
+    if not isinstance(method, RegionTraining):
+        raise InputError(f"the accuracy guard needs a region training, got {type(method).__name__}")
+    return method
 
 
 def _thinned(pictures: LabelledPictures, limit: int | None) -> LabelledPictures:
