@@ -115,7 +115,6 @@ def _kind(root: Path) -> str:
 def _inspect(arguments: argparse.Namespace) -> MakeTask:
     """Check the setup before the checkpoint is loaded; make the task after."""
     products = common.read_pairs(arguments.product, "--product")
-    weights = common.read_pairs(arguments.weights, "--weights")
 
     from dense.evaluation.comparison.inspect_plan import Setup, plan
     from dense.evaluation.comparison.inspect_task import InspectTask
@@ -124,7 +123,7 @@ def _inspect(arguments: argparse.Namespace) -> MakeTask:
         arguments.data,
         arguments.methods,
         products=products,
-        weights={name: Path(file) for name, file in weights.items()},
+        weights=_weights(arguments),
         limit=arguments.limit,
         bins=None if arguments.exact else Setup.bins,
         pictures=not arguments.no_pictures,
@@ -144,6 +143,7 @@ def _segment(arguments: argparse.Namespace) -> MakeTask:
     setup = SegmentSetup(
         arguments.data,
         arguments.methods,
+        weights=_weights(arguments),
         limit=arguments.limit,
         pictures=not arguments.no_pictures,
         **{name: value for name, value in names.items() if value is not None},
@@ -155,15 +155,13 @@ def _segment(arguments: argparse.Namespace) -> MakeTask:
 
 def _detect(arguments: argparse.Namespace) -> MakeTask:
     """As `_inspect`."""
-    weights = common.read_pairs(arguments.weights, "--weights")
-
     from dense.evaluation.comparison.detect_plan import DetectSetup, plan
     from dense.evaluation.comparison.detect_task import DetectTask
 
     setup = DetectSetup(
         arguments.data,
         arguments.methods,
-        weights={name: Path(file) for name, file in weights.items()},
+        weights=_weights(arguments),
         limit=arguments.limit,
         pictures=not arguments.no_pictures,
         **_given(arguments, "proposals", "objectness", "short_side", "background"),
@@ -174,15 +172,13 @@ def _detect(arguments: argparse.Namespace) -> MakeTask:
 
 def _look(arguments: argparse.Namespace) -> MakeTask:
     """As `_inspect`."""
-    weights = common.read_pairs(arguments.weights, "--weights")
-
     from dense.evaluation.comparison.look_plan import LookSetup, plan
     from dense.evaluation.comparison.look_task import LookTask
 
     setup = LookSetup(
         arguments.data,
         arguments.methods,
-        weights={name: Path(file) for name, file in weights.items()},
+        weights=_weights(arguments),
         limit=arguments.limit,
         pictures=not arguments.no_pictures,
     )
@@ -212,6 +208,11 @@ MAKE: dict[str, Callable[[argparse.Namespace], MakeTask]] = {
     "look": _look,
     "explain": _explain,
 }
+
+
+def _weights(arguments: argparse.Namespace) -> dict[str, Path]:
+    pairs = common.read_pairs(arguments.weights, "--weights")
+    return {name: Path(file) for name, file in pairs.items()}
 
 
 def _given(arguments: argparse.Namespace, *options: str) -> dict[str, Any]:

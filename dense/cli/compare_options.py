@@ -138,6 +138,7 @@ OWN = {
         "threshold",
         "short_side",
         "batch_size",
+        "weights",
     ),
     "detect": ("weights", "background", "short_side", "proposals", "objectness"),
     "look": ("weights",),

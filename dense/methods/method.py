@@ -29,6 +29,7 @@ class Method:
         few_shot: Uses normal support pictures.
         trained: Needs learned parts (`weights`): trained by ``dense train``, or the authors'.
         optional_weights: Works without learned parts, but can use them.
+        own_classes: Knows the classes it was trained on and no others.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Method:
     few_shot: bool = False
     trained: bool = False
     optional_weights: bool = False
+    own_classes: bool = False
 
     def builder(self) -> Callable[..., Any]:
         """Import the function that makes the method."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dense.datasets import DetectionFolder
 from dense.errors import InputError
+from dense.evaluation.comparison.cells import check_weights
 from dense.methods.catalog import find_method, methods
 from dense.methods.method import Method, Task
 
@@ -23,12 +24,7 @@ def choose_methods(task: Task, names: Sequence[str], weights: Mapping[str, Path]
         found = [find_method(name, task) for name in dict.fromkeys(names)]
     else:
         found = [m for m in methods(task) if not m.trained or m.name in weights]
-    for method in found:
-        if method.trained and method.name not in weights:
-            raise InputError(f"{method.name} needs learned parts: --weights {method.name}=FILE")
-    lost = sorted(set(weights) - {method.name for method in found})
-    if lost:
-        raise InputError(f"weights are given for {lost[0]}, which is not compared")
+    check_weights(found, weights)
     return found
 
 

@@ -24,6 +24,7 @@ from dense.outputs import check_writable, write_json
 if TYPE_CHECKING:
     from dense.backbones import CLIPBackbone
     from dense.evaluation.comparison.tables import Row
+    from dense.methods.method import Method
     from dense.report import Section
 
 Record = dict[str, Any]
@@ -252,3 +253,17 @@ def _failure(cell: Any, error: Exception) -> Record:
     if kind:
         failure["trace"] = "".join(traceback.format_exception(error))
     return failure
+
+
+def check_weights(chosen: Sequence[Method], weights: Mapping[str, Path]) -> None:
+    """Every method has the learned parts it needs, and no file is left over.
+
+    Raises:
+        InputError: If not.
+    """
+    for method in chosen:
+        if method.trained and method.name not in weights:
+            raise InputError(f"{method.name} needs learned parts: --weights {method.name}=FILE")
+    lost = sorted(set(weights) - {method.name for method in chosen})
+    if lost:
+        raise InputError(f"weights are given for {lost[0]}, which is not compared")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dense.errors import InputError
-from dense.evaluation.comparison.cells import name_roots
+from dense.evaluation.comparison.cells import check_weights, name_roots
 from dense.evaluation.comparison.segment_data import SegmentData, check_vocabulary
 from dense.methods.catalog import find_method, methods
 from dense.methods.method import Method
@@ -52,6 +52,7 @@ class SegmentSetup:
         vocabularies: See `dense.evaluation.comparison.segment_data.VOCABULARIES`.
         background: Words of the class named "background" in ``classes.json``, if there is one.
         templates: Name of a template set.
+        weights: Files of learned parts by method.
         limit: Pictures of a data set at most, evenly spaced.
         batch_size: Images or windows that run at once.
         pictures: Keep the best and the worst picture of each cell.
@@ -66,6 +67,7 @@ class SegmentSetup:
     vocabularies: Sequence[str] = ("present",)
     background: Sequence[str] = ()
     templates: str = "imagenet"
+    weights: Mapping[str, Path] = field(default_factory=dict)
     limit: int | None = None
     batch_size: int = 4
     pictures: bool = True
@@ -83,17 +85,21 @@ class SegmentSetup:
         """Rows of the catalogue.
 
         Raises:
-            InputError: If a name is unknown, or the method needs learned parts.
+            InputError: If a name is unknown, a method has its own classes, or learned parts are
+                missing or given to none.
         """
-        if not self.methods:
-            return [RECOMMENDED, *(m for m in methods("segment") if not m.trained)]
-        found = [_find(name) for name in dict.fromkeys(self.methods)]
+        if self.methods:
+            found = [_find(name) for name in dict.fromkeys(self.methods)]
+        else:
+            known = [m for m in methods("segment") if not m.trained or m.name in self.weights]
+            found = [RECOMMENDED, *known]
         for method in found:
-            if method.trained:
+            if method.own_classes:
                 raise InputError(
-                    f"{method.name} needs learned parts, which a segmentation comparison cannot "
-                    "load; use dense evaluate with its config"
+                    f"{method.name} knows the classes of its own data alone, no shared vocabulary: "
+                    "use dense evaluate with its config"
                 )
+        check_weights(found, self.weights)
         return found
 
 

@@ -24,6 +24,7 @@ from dense.evaluation.comparison.cells import (
     Task,
     common_key,
     common_protocol,
+    file_digest,
 )
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink
 from dense.evaluation.comparison.segment_data import VOCABULARIES, Vocabulary
@@ -102,6 +103,7 @@ class SegmentTask(Task):
         return self._common | {
             "method": [cell.method.name, cell.method.build],
             "code": code_digest(*modules),
+            "weights": file_digest(self.setup.weights.get(cell.method.name)),
             "protocol": asdict(self.setup.protocol(cell.protocol, self.backbone)),
             "refine": list(cell.steps),
             "words": [list(vocabulary.indices), vocabulary.words.digest],
@@ -169,11 +171,13 @@ class SegmentTask(Task):
         for cell in cells:
             with note_errors(failed, cell):
                 protocol = self.setup.protocol(cell.protocol, self.backbone)
+                learned = self.setup.weights.get(cell.method.name)
                 made[cell] = cell.method.builder()(
                     self.backbone,
                     self._classifier(cell.root, cell.vocabulary),
                     protocol=replace(protocol, refine=cell.steps),
                     batch_size=self.setup.batch_size,
+                    **({} if learned is None else {"weights": str(learned)}),
                 )
         return made, failed
 

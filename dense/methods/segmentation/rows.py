@@ -133,6 +133,7 @@ ROWS: tuple[Method, ...] = (
         "dense.engine.segment_stage:build_maskclip_plus",
         "labels are the teacher's, then its own; trains on made-up data; no data set run here",
         trained=True,
+        own_classes=True,
     ),
     Method(
         "linear-head",
@@ -142,6 +143,7 @@ ROWS: tuple[Method, ...] = (
         "dense.engine.segment_stage:build_linear",
         "learns made-up stripes; no data set run here",
         trained=True,
+        own_classes=True,
     ),
     Method(
         "uper-head",
@@ -151,6 +153,7 @@ ROWS: tuple[Method, ...] = (
         "dense.engine.segment_stage:build_uper",
         "trains on made-up data; no data set run here",
         trained=True,
+        own_classes=True,
     ),
     Method(
         "mask-text-head",
@@ -160,5 +163,6 @@ ROWS: tuple[Method, ...] = (
         "dense.engine.segment_stage:build_mask_text",
         "hand-worked alignment; trains on made-up data; simpler than the paper",
         trained=True,
+        own_classes=True,
     ),
 )

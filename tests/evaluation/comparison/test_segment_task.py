@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from dense.backbones import CLIPBackbone
@@ -30,8 +32,10 @@ from dense.evaluation.comparison.segment_task import SegmentTask
 from dense.evaluation.comparison.tables import remarks, to_json, to_markdown
 from dense.evaluation.segmentation import segment_folder
 from dense.methods.catalog import find_method
+from dense.methods.learned_files import save_learned
 from dense.methods.method import Method
 from dense.methods.segmentation.base import PatchMethod, builder
+from dense.methods.segmentation.dinoiser import DinoiserParts, DinoiserSettings
 from dense.methods.segmentation.protocol import PROTOCOLS, SegmentProtocol
 from tests.datasets.made import make_segmentation, segmentation_mask, write
 from tests.evaluation.comparison.conftest import Refused
@@ -306,6 +310,9 @@ class TestFailures:
             ({"refine": []}, "nothing to compare"),
             ({"threshold": 2.0}, "the threshold is a probability"),
             ({"limit": 0}, "the limit must be 1 or more pictures, got 0"),
+            ({"methods": ["clip-dinoiser"]}, "clip-dinoiser needs learned parts: --weights"),
+            ({"methods": ["linear-head"]}, "linear-head knows the classes of its own data alone"),
+            ({"methods": ["clip"], "weights": {"sclip": Path("x")}}, "weights are given for sclip"),
         ],
     )
     def test_bad_settings(self, data: Path, options: dict[str, object], message: str) -> None:
@@ -321,6 +328,24 @@ class TestFailures:
         (data / "classes.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match=r"needs at least 2 classes, .* has 1"):
             run(data, tmp_path / "o")
+
+
+def test_learned_parts_make_a_row_and_others_are_measured_anew(data: Path, tmp_path: Path) -> None:
+    backbone, file = made_backbone(), tmp_path / "learned.safetensors"
+    settings, cards = DinoiserSettings(width=4, block=-1), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        parts = DinoiserParts(backbone.vit.tower.width, settings)
+        trained = SimpleNamespace(
+            name="clip-dinoiser", settings=settings, learned=parts, backbone=backbone
+        )
+        save_learned(file, trained)
+        weights = {"clip-dinoiser": file}
+        found = run(data, tmp_path / "o", methods=["clip-dinoiser"], weights=weights)
+        assert not found.failures
+        cards.append(found.records[0]["protocol_card"])
+    assert cards[0]["learned"] == "learned.safetensors"
+    assert len(list((tmp_path / "o" / "cells").glob("*.json"))) == 2
 
 
 class TestFiles:
