@@ -170,18 +170,18 @@ def test_two_processes_train_guard_and_export(place: Path) -> None:
 
 
 def test_guard_lowers_the_share_until_the_bound_holds(place: Path, monkeypatch) -> None:
-    """With accuracy 50 − 10 α the bound of 2 points holds from α = .7 × .2 = .14 on."""
+    """With accuracy 50 − 10 α the bound of 2 points holds from α = .2 on."""
     monkeypatch.setattr(
         AccuracyGuardHook, "_accuracy", lambda self, method, share: 50.0 - 10 * share
     )
     run(place, "clipself_embedded", "lowered", guard={"bound": 2.0})
     text = log_of(place / "lowered")
     assert "teacher 50.00 % on 4 pictures of 2 classes; bound 2 points" in text
-    assert "α lowered from 0.700 to 0.140" in text
+    assert "α lowered from 1.000 to 0.200" in text
     state = state_dict_of(
         read_run_checkpoint((place / "lowered" / "last_checkpoint").read_text().strip())
     )
-    assert state["method.share"].item() == pytest.approx(0.14)  # a resumed run keeps it
+    assert state["method.share"].item() == pytest.approx(0.2)  # a resumed run keeps it
 
 
 def test_guard_holds_what_is_exported(place: Path, monkeypatch) -> None:
