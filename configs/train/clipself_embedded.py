@@ -4,8 +4,8 @@ Paper: Wu et al., "CLIPSelf: Vision Transformer Distills Itself for Open-Vocabul
 Prediction", ICLR 2024, arXiv:2310.01403. Random grids, value path, AdamW with decay .1. Ours: only
 the last three blocks learn, at 5e-5, and their running mean is kept, alone where the guard lets it
 (paper: .7, mixed with .3 of the teacher); batches of 8, grids of at most 4 x 4, and the image term,
-which holds the class tokens of whole pictures. (All blocks at 1e-4 forget them in 40 iterations; the
-guard then lets 4 % through.)
+which holds the class tokens of whole pictures. (All blocks at 1e-4 forget them in 40 iterations;
+the guard then lets 4 % through.)
 Data: a folder of photos of any layout; no labels are learned from. With `captions.jsonl` or class
 folders, the guard holds zero-shot accuracy within 1 point. With `instances.json`, its boxes are
 the regions.
