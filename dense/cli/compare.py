@@ -120,13 +120,10 @@ def _inspect(arguments: argparse.Namespace) -> MakeTask:
     from dense.evaluation.comparison.inspect_task import InspectTask
 
     setup = Setup(
-        arguments.data,
-        arguments.methods,
+        **_shared(arguments),
         products=products,
         weights=_weights(arguments),
-        limit=arguments.limit,
         bins=None if arguments.exact else Setup.bins,
-        pictures=not arguments.no_pictures,
         **_given(arguments, "shots", "seeds", "categories", "layout", "sizes", "batch_size"),
         small_defects=bool(arguments.small_defects),
     )
@@ -141,11 +138,8 @@ def _segment(arguments: argparse.Namespace) -> MakeTask:
 
     names = {"protocols": arguments.protocol, "vocabularies": arguments.vocabulary}
     setup = SegmentSetup(
-        arguments.data,
-        arguments.methods,
+        **_shared(arguments),
         weights=_weights(arguments),
-        limit=arguments.limit,
-        pictures=not arguments.no_pictures,
         **{name: value for name, value in names.items() if value is not None},
         **_given(arguments, "refine", "background", "threshold", "short_side", "batch_size"),
     )
@@ -159,11 +153,8 @@ def _detect(arguments: argparse.Namespace) -> MakeTask:
     from dense.evaluation.comparison.detect_task import DetectTask
 
     setup = DetectSetup(
-        arguments.data,
-        arguments.methods,
+        **_shared(arguments),
         weights=_weights(arguments),
-        limit=arguments.limit,
-        pictures=not arguments.no_pictures,
         **_given(arguments, "proposals", "objectness", "short_side", "background"),
     )
     plan(setup)
@@ -175,13 +166,7 @@ def _look(arguments: argparse.Namespace) -> MakeTask:
     from dense.evaluation.comparison.look_plan import LookSetup, plan
     from dense.evaluation.comparison.look_task import LookTask
 
-    setup = LookSetup(
-        arguments.data,
-        arguments.methods,
-        weights=_weights(arguments),
-        limit=arguments.limit,
-        pictures=not arguments.no_pictures,
-    )
+    setup = LookSetup(**_shared(arguments), weights=_weights(arguments))
     plan(setup)
     return lambda backbone: LookTask(backbone, setup, cache=arguments.out / "text")
 
@@ -191,12 +176,7 @@ def _explain(arguments: argparse.Namespace) -> MakeTask:
     from dense.evaluation.comparison.explain_plan import ExplainSetup, plan
     from dense.evaluation.comparison.explain_task import ExplainTask
 
-    setup = ExplainSetup(
-        arguments.data,
-        arguments.methods,
-        limit=arguments.limit,
-        pictures=not arguments.no_pictures,
-    )
+    setup = ExplainSetup(**_shared(arguments))
     plan(setup)
     return lambda backbone: ExplainTask(backbone, setup)
 
@@ -208,6 +188,16 @@ MAKE: dict[str, Callable[[argparse.Namespace], MakeTask]] = {
     "look": _look,
     "explain": _explain,
 }
+
+
+def _shared(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options that all tasks have."""
+    return {
+        "roots": arguments.data,
+        "methods": arguments.methods,
+        "limit": arguments.limit,
+        "pictures": not arguments.no_pictures,
+    }
 
 
 def _weights(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -224,7 +214,7 @@ def _given(arguments: argparse.Namespace, *options: str) -> dict[str, Any]:
 def _print(comparison: Comparison) -> None:
     from dense.evaluation.comparison.tables import protocol_line, remarks, table
 
-    for title, rows in comparison.task.tables(comparison.records).items():
+    for title, rows in comparison.task.summed.tables(comparison.records).items():
         columns = [c for c in comparison.task.terminal if any(c in row.values for row in rows)]
         same = {
             name: value

@@ -93,7 +93,7 @@ def import_product(registry: Registry, path: str | Path, *, name: str | None = N
                 if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
                     raise InputError(f"{path} is forged or damaged: part {sha256} is not its own")
                 registry.blobs.put(data)
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
         raise InputError(f"{path} is no product file, or is cut short: {error}") from error
     if name is not None:
         product = replace(product, name=check_name(name))

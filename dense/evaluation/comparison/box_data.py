@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from dense.datasets import DetectionFolder
 from dense.errors import InputError
-from dense.evaluation.comparison.cells import check_weights
+from dense.evaluation.comparison.cells import check_weights, name_roots
 from dense.methods.catalog import find_method, methods
 from dense.methods.method import Method, Task
+
+
+@dataclass(frozen=True)
+class BoxCell:
+    """One run: a method on a data set."""
+
+    data: str
+    root: Path
+    method: Method
+
+    def __str__(self) -> str:
+        return f"{self.data}, {self.method.name}"
+
+    def names(self) -> dict[str, str | int]:
+        """What identifies the cell in a table."""
+        return {"data": self.data, "method": self.method.name}
+
+
+def method_cells(roots: Sequence[Path], chosen: Sequence[Method]) -> list[BoxCell]:
+    """Every method on every data set, data set by data set."""
+    return [BoxCell(data, root, method) for data, root in name_roots(roots) for method in chosen]
 
 
 def choose_methods(task: Task, names: Sequence[str], weights: Mapping[str, Path]) -> list[Method]:

@@ -42,12 +42,26 @@ Measured = tuple[Any, Record | Exception]
 """A cell with its record, or with what went wrong."""
 
 
+class Summed(Protocol):
+    """The module that sums up a task's cells."""
+
+    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
+        """Rows by the title of their table."""
+
+    def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
+        """What a reader of the tables must know, by heading."""
+
+    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
+        """Pictures for the page, from the files of the cells."""
+
+
 class Task(ABC):
     """What is compared: the cells, how they are measured, and how they are summed up.
 
     Attributes:
-        name: ``"inspect"`` or ``"segment"``.
+        name: As in ``dense compare --task``.
         title: Of the page.
+        summed: How cells become rows, remarks and pictures.
         terminal: Metrics that fit a terminal; the files have all.
         cells: What is run, in the order of the table.
         left_out: Combinations that do not exist, and why.
@@ -55,6 +69,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    summed: ClassVar[Summed]
     terminal: ClassVar[tuple[str, ...]]
     cells: Sequence[Any]
     left_out: list[str]
@@ -71,17 +86,9 @@ class Task(ABC):
     def measure(self, waiting: Mapping[Any, Path]) -> Iterator[Measured]:
         """Run the cells of a group; files of a cell go beside its path, named after its stem."""
 
-    @abstractmethod
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """Rows by the title of their table."""
-
-    @abstractmethod
     def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
         """What a reader of the tables must know, by heading."""
-
-    @abstractmethod
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """Pictures for the page, from the files of the cells."""
+        return self.summed.remarks(records)
 
     def groups(self) -> Iterable[list[Any]]:
         """Cells that are measured together: each alone unless a task shares work."""

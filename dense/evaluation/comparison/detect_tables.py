@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dense.evaluation.comparison.cells import Record
-from dense.evaluation.comparison.extremes import figures
-from dense.evaluation.comparison.tables import Row, Value, grouped
-from dense.report import Entry, Section
+from dense.evaluation.comparison.extremes import leading
+from dense.evaluation.comparison.tables import Row, Value, grouped, protocol_cards
+from dense.report import Section
 
 KINDS = {"worst": "picture with the fewest objects found", "best": "picture with the most"}
 TERMINAL = ("ap", "ap50", "ap75", "ar", "proposals50", "s_per_image")
@@ -23,23 +23,12 @@ def tables(records: Sequence[Record]) -> dict[str, list[Row]]:
 
 def remarks(records: Sequence[Record]) -> dict[str, list[str]]:
     """What the numbers were made with."""
-    cards = [
-        f"{r['data']}, {_title(r)}: " + "; ".join(f"{k} {v}" for k, v in r["protocol"].items())
-        for r in records
-    ]
-    return {"Protocol cards": cards} if cards else {}
+    return {"Protocol cards": protocol_cards(records, _title)}
 
 
 def sections(records: Sequence[Record], folder: Path) -> list[Section]:
     """The worst and the best picture of every detector."""
-    text = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    found = []
-    for names, group in grouped(records, ("data",)):
-        shown = [(_title(r), figures(r["pictures"], folder, 0)) for r in group]
-        entries = [Entry(title, pictures) for title, pictures in shown if pictures]
-        if entries:
-            found.append(Section(names["data"], text, entries))
-    return found
+    return leading(records, folder, KINDS, title=_title)
 
 
 def _title(record: Record) -> str:

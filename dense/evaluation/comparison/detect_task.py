@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from dense.evaluation.comparison.box_data import evenly, folder_digest
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
+    Summed,
     Task,
     common_key,
     common_protocol,
@@ -30,7 +31,6 @@ from dense.evaluation.comparison.cells import (
 )
 from dense.evaluation.comparison.detect_plan import DetectCell, DetectSetup, plan
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink
-from dense.evaluation.comparison.tables import Row
 from dense.evaluation.detection import Row as Found
 from dense.evaluation.detection import average_precision, coco_rows
 from dense.methods.detection.base import Detector
@@ -38,7 +38,6 @@ from dense.methods.detection.build import build_detector
 from dense.methods.detection.grouping import PatchGrouping
 from dense.methods.detection.scoring import box_iou
 from dense.prompts import readable_name
-from dense.report import Section
 from dense.structures import DetectionResult, Sample
 from dense.visualize import draw_detections, side_by_side
 
@@ -62,6 +61,7 @@ class DetectTask(Task):
 
     name: ClassVar[str] = "detect"
     title: ClassVar[str] = "Detectors compared"
+    summed: ClassVar[Summed] = detect_tables
     terminal: ClassVar[tuple[str, ...]] = detect_tables.TERMINAL
 
     def __init__(
@@ -135,18 +135,6 @@ class DetectTask(Task):
         """See the base class."""
         metrics, pace = record["metrics"], 1000 * record["seconds"] / max(1, record["images"])
         return f"AP {metrics['ap']:.1f}, AP50 {metrics['ap50']:.1f} ({pace:.0f} ms a picture)"
-
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """See the base class."""
-        return detect_tables.tables(records)
-
-    def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
-        """See the base class."""
-        return detect_tables.remarks(records)
-
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """See the base class."""
-        return detect_tables.sections(records, folder)
 
     def _detector(self, cell: DetectCell) -> Detector:
         setup = self.setup

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dense.datasets import DetectionFolder
-from dense.evaluation.comparison.box_data import choose_methods, open_folders
-from dense.evaluation.comparison.cells import name_roots
-from dense.methods.method import Method
+from dense.evaluation.comparison.box_data import BoxCell, choose_methods, method_cells, open_folders
 from dense.prompts import readable_name
 
 
@@ -38,23 +36,7 @@ class ExplainSetup:
     pictures: bool = True
 
 
-@dataclass(frozen=True)
-class ExplainCell:
-    """One run: a method on a data set."""
-
-    data: str
-    root: Path
-    method: Method
-
-    def __str__(self) -> str:
-        return f"{self.data}, {self.method.name}"
-
-    def names(self) -> dict[str, str | int]:
-        """What identifies the cell in a table."""
-        return {"data": self.data, "method": self.method.name}
-
-
-def plan(setup: ExplainSetup) -> tuple[list[ExplainCell], dict[Path, DetectionFolder]]:
+def plan(setup: ExplainSetup) -> tuple[list[BoxCell], dict[Path, DetectionFolder]]:
     """List the cells, data set by data set, and open the data sets.
 
     Raises:
@@ -62,12 +44,7 @@ def plan(setup: ExplainSetup) -> tuple[list[ExplainCell], dict[Path, DetectionFo
     """
     chosen = choose_methods("explain", setup.methods, {})
     opened = open_folders(setup.roots, setup.limit, wanted="whose names make the sentences")
-    cells = [
-        ExplainCell(data, root, method)
-        for data, root in name_roots(setup.roots)
-        for method in chosen
-    ]
-    return cells, opened
+    return method_cells(setup.roots, chosen), opened
 
 
 def sentence_of(folder: DetectionFolder, place: int) -> str:

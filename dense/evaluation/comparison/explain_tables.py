@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dense.evaluation.comparison.cells import Record
-from dense.evaluation.comparison.extremes import figures
-from dense.evaluation.comparison.tables import Row, Value, grouped
-from dense.report import Entry, Section
+from dense.evaluation.comparison.extremes import leading
+from dense.evaluation.comparison.tables import Row, Value, protocol_cards
+from dense.report import Section
 
 KINDS = {"worst": "picture with the least gain over chance", "best": "picture with the largest"}
 COLUMNS = {
@@ -32,7 +32,7 @@ def tables(records: Sequence[Record]) -> dict[str, list[Row]]:
 
 def remarks(records: Sequence[Record]) -> dict[str, list[str]]:
     """How sure the gains are, and the protocol cards."""
-    sure, cards = [], []
+    sure = []
     for record in records:
         name, metrics = f"{record['data']}, {record['method']}", record["metrics"]
         spans = (
@@ -40,20 +40,12 @@ def remarks(records: Sequence[Record]) -> dict[str, list[str]]:
             for kind in ("deletion", "insertion")
         )
         sure.append(f"{name}: {', '.join(spans)} ({record['images']} pictures)")
-        cards.append(f"{name}: " + "; ".join(f"{k} {v}" for k, v in record["protocol"].items()))
-    return {"95 % of the mean gains": sure, "Protocol cards": cards}
+    return {"95 % of the mean gains": sure, "Protocol cards": protocol_cards(records)}
 
 
 def sections(records: Sequence[Record], folder: Path) -> list[Section]:
     """The worst and the best picture of every method."""
-    text = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    found = []
-    for names, group in grouped(records, ("data",)):
-        shown = [(r["method"], figures(r["pictures"], folder, 4)) for r in group]
-        entries = [Entry(method, pictures) for method, pictures in shown if pictures]
-        if entries:
-            found.append(Section(names["data"], text, entries))
-    return found
+    return leading(records, folder, KINDS, digits=4)
 
 
 def _row(record: Record) -> Row:

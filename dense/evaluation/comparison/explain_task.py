@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,22 +13,21 @@ from dense import __version__
 from dense.backbones import CLIPBackbone
 from dense.evaluation.code_digest import code_digest
 from dense.evaluation.comparison import explain_tables
-from dense.evaluation.comparison.box_data import chosen_pictures, evenly, folder_digest
+from dense.evaluation.comparison.box_data import BoxCell, chosen_pictures, evenly, folder_digest
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
+    Summed,
     Task,
     common_key,
     common_protocol,
 )
 from dense.evaluation.comparison.explain_plan import (
-    ExplainCell,
     ExplainSetup,
     plan,
     sentence_of,
 )
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink, small_size
-from dense.evaluation.comparison.tables import Row
 from dense.explain.base import Explainer, Explanation
 from dense.explain.checks import (
     Faithfulness,
@@ -42,7 +41,6 @@ from dense.explain.pair import Pair, make_pair
 from dense.images import resize_map
 from dense.metrics.explanation import rank_correlation
 from dense.metrics.intervals import mean_interval
-from dense.report import Section
 from dense.structures import Sample
 
 FORMAT = 1
@@ -64,6 +62,7 @@ class ExplainTask(Task):
 
     name: ClassVar[str] = "explain"
     title: ClassVar[str] = "Explanations compared"
+    summed: ClassVar[Summed] = explain_tables
     terminal: ClassVar[tuple[str, ...]] = explain_tables.TERMINAL
 
     def __init__(self, backbone: CLIPBackbone, setup: ExplainSetup) -> None:
@@ -91,7 +90,7 @@ class ExplainTask(Task):
             "version": __version__,
         }
 
-    def key(self, cell: ExplainCell) -> Record:
+    def key(self, cell: BoxCell) -> Record:
         """See the base class."""
         folder, places = self._folders[cell.root], self._places[cell.root]
         return self._common | {
@@ -100,7 +99,7 @@ class ExplainTask(Task):
             "data": folder_digest(cell.root, folder, places),
         }
 
-    def measure(self, waiting: Mapping[ExplainCell, Path]) -> Iterator[Measured]:
+    def measure(self, waiting: Mapping[BoxCell, Path]) -> Iterator[Measured]:
         """See the base class."""
         for cell, path in waiting.items():
             explainer = find_explainer(cell.method.name)
@@ -135,18 +134,6 @@ class ExplainTask(Task):
         gains = (record["metrics"][f"{kind}_gain"] for kind in ("deletion", "insertion"))
         return "gain over chance {:+.4f} by deletion, {:+.4f} by insertion".format(*gains)
 
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """See the base class."""
-        return explain_tables.tables(records)
-
-    def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
-        """See the base class."""
-        return explain_tables.remarks(records)
-
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """See the base class."""
-        return explain_tables.sections(records, folder)
-
     def _settings(self) -> Record:
         setup = self.setup
         return {"steps": setup.steps, "random_orders": setup.orders, "redrawn": setup.redrawn}
@@ -165,7 +152,7 @@ class ExplainTask(Task):
         curves = perturbation_curves(pair, explanation.patches, steps=steps)
         return Faithfulness(curves, self._chance[root, place])
 
-    def _redrawn(self, cell: ExplainCell, explainer: Explainer) -> float:
+    def _redrawn(self, cell: BoxCell, explainer: Explainer) -> float:
         """Mean correlation with the maps of one drawing of random weights; nan without pictures."""
         twin, found = random_twin(self.backbone, SEED), []
         for place in evenly(self._places[cell.root], self.setup.redrawn):

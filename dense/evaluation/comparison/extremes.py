@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dense.evaluation.comparison.cells import Record
+from dense.evaluation.comparison.tables import grouped
 from dense.images import read_image, write_image
-from dense.report import Figure
+from dense.report import Entry, Figure, Section
 from dense.structures import Sample, Size
 
 SIDE = 320
@@ -84,3 +85,30 @@ def figures(pictures: list[Record], folder: Path, digits: int) -> list[Figure]:
         for p in pictures
         if (folder / p["file"]).is_file()
     ]
+
+
+def leading(
+    records: Sequence[Record],
+    folder: Path,
+    kinds: Mapping[str, str],
+    *,
+    digits: int = 0,
+    title: Callable[[Record], str] = lambda record: record["method"],
+) -> list[Section]:
+    """A section a data set, with the kept pictures of every cell.
+
+    Args:
+        records: The cells.
+        folder: Where their pictures are.
+        kinds: What a picture may lead, with its meaning.
+        digits: Of the scores.
+        title: Of a cell.
+    """
+    text = "; ".join(f"{kind}: {meaning}" for kind, meaning in kinds.items())
+    found = []
+    for names, group in grouped(records, ("data",)):
+        shown = [(title(record), figures(record["pictures"], folder, digits)) for record in group]
+        entries = [Entry(name, pictures) for name, pictures in shown if pictures]
+        if entries:
+            found.append(Section(names["data"], text, entries))
+    return found

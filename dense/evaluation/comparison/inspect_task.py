@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +17,7 @@ from dense.evaluation.comparison import inspect_tables
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
+    Summed,
     Task,
     common_key,
     common_protocol,
@@ -24,12 +25,10 @@ from dense.evaluation.comparison.cells import (
 )
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink, small_size
 from dense.evaluation.comparison.inspect_plan import Cell, Setup, plan
-from dense.evaluation.comparison.tables import Row
 from dense.evaluation.inspection import CategoryData, measure
 from dense.images import resize_map
 from dense.methods.anomaly.base import Inspector
 from dense.metrics.anomaly import TOLERATED, defect_pixels
-from dense.report import Section
 from dense.structures import AnomalyResult, Sample
 from dense.visualize import draw_anomaly
 
@@ -50,6 +49,7 @@ class InspectTask(Task):
 
     name: ClassVar[str] = "inspect"
     title: ClassVar[str] = "Inspection methods compared"
+    summed: ClassVar[Summed] = inspect_tables
     terminal: ClassVar[tuple[str, ...]] = (
         "image_auroc",
         "image_f1_max",
@@ -128,18 +128,6 @@ class InspectTask(Task):
         scores = [f"{k} {v:.1f}" for k, v in record["metrics"].items() if k in shown and v == v]
         pace = 1000 * record["seconds"] / max(1, record["images"])
         return f"{', '.join(scores) or 'no defined metric'} ({pace:.0f} ms a picture)"
-
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """See the base class."""
-        return inspect_tables.tables(records)
-
-    def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
-        """See the base class."""
-        return inspect_tables.remarks(records)
-
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """See the base class."""
-        return inspect_tables.sections(records, folder)
 
     def _pictures(self, cell: Cell) -> CategoryData:
         data, setup = self._data, self.setup

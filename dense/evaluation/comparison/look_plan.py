@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dense.datasets import DetectionFolder
-from dense.evaluation.comparison.box_data import choose_methods, open_folders
-from dense.evaluation.comparison.cells import name_roots
+from dense.evaluation.comparison.box_data import BoxCell, choose_methods, method_cells, open_folders
 from dense.methods.method import Method
 
 
@@ -41,23 +40,7 @@ class LookSetup:
         return choose_methods("look", self.methods, self.weights)
 
 
-@dataclass(frozen=True)
-class LookCell:
-    """One run: a looker on a data set."""
-
-    data: str
-    root: Path
-    method: Method
-
-    def __str__(self) -> str:
-        return f"{self.data}, {self.method.name}"
-
-    def names(self) -> dict[str, str | int]:
-        """What identifies the cell in a table."""
-        return {"data": self.data, "method": self.method.name}
-
-
-def plan(setup: LookSetup) -> tuple[list[LookCell], dict[Path, DetectionFolder]]:
+def plan(setup: LookSetup) -> tuple[list[BoxCell], dict[Path, DetectionFolder]]:
     """List the cells, data set by data set, and open the data sets.
 
     Raises:
@@ -65,7 +48,4 @@ def plan(setup: LookSetup) -> tuple[list[LookCell], dict[Path, DetectionFolder]]
     """
     chosen = setup.chosen()
     opened = open_folders(setup.roots, setup.limit, wanted="to name")
-    cells = [
-        LookCell(data, root, method) for data, root in name_roots(setup.roots) for method in chosen
-    ]
-    return cells, opened
+    return method_cells(setup.roots, chosen), opened

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dense.evaluation.comparison.cells import Record
-from dense.evaluation.comparison.extremes import figures
-from dense.evaluation.comparison.tables import Row, Value, grouped
+from dense.evaluation.comparison.extremes import leading
+from dense.evaluation.comparison.tables import Row, Value, grouped, protocol_cards
 from dense.metrics.intervals import wilson_interval
-from dense.report import Entry, Section
+from dense.report import Section
 
 GROUPS = ("smallest_third", "middle_third", "largest_third", "small", "medium", "large")
 FLOOR = "plain"
@@ -48,23 +48,12 @@ def remarks(records: Sequence[Record]) -> dict[str, list[str]]:
                 f"{record['data']}, {record['method']}: {100 * low:.1f} to {100 * high:.1f} "
                 f"({count} boxes)"
             )
-    cards = [
-        f"{r['data']}, {r['method']}: " + "; ".join(f"{k} {v}" for k, v in r["protocol"].items())
-        for r in records
-    ]
-    return {"95 % of the smallest third": sure, "Protocol cards": cards}
+    return {"95 % of the smallest third": sure, "Protocol cards": protocol_cards(records)}
 
 
 def sections(records: Sequence[Record], folder: Path) -> list[Section]:
     """The worst and the best picture of every looker."""
-    text = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    found = []
-    for names, group in grouped(records, ("data",)):
-        shown = [(r["method"], figures(r["pictures"], folder, 0)) for r in group]
-        entries = [Entry(method, pictures) for method, pictures in shown if pictures]
-        if entries:
-            found.append(Section(names["data"], text, entries))
-    return found
+    return leading(records, folder, KINDS)
 
 
 def _row(record: Record, floor: float | None) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,23 +14,22 @@ from dense.backbones import CLIPBackbone
 from dense.classifier import build_text_classifier
 from dense.evaluation.code_digest import code_digest
 from dense.evaluation.comparison import look_tables
-from dense.evaluation.comparison.box_data import chosen_pictures, folder_digest
+from dense.evaluation.comparison.box_data import BoxCell, chosen_pictures, folder_digest
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
+    Summed,
     Task,
     common_key,
     common_protocol,
     file_digest,
 )
 from dense.evaluation.comparison.extremes import Extremes, Picture, shrink
-from dense.evaluation.comparison.look_plan import LookCell, LookSetup, plan
-from dense.evaluation.comparison.tables import Row
+from dense.evaluation.comparison.look_plan import LookSetup, plan
 from dense.evaluation.looking import Rows, naming_rows, naming_scores_of
 from dense.methods.looking.answers import RegionNames
 from dense.methods.looking.ask import RegionNamer, build_looker
 from dense.prompts import readable_name
-from dense.report import Section
 from dense.structures import DetectionResult, Sample
 from dense.visualize import draw_detections
 
@@ -52,6 +51,7 @@ class LookTask(Task):
 
     name: ClassVar[str] = "look"
     title: ClassVar[str] = "Lookers compared"
+    summed: ClassVar[Summed] = look_tables
     terminal: ClassVar[tuple[str, ...]] = look_tables.TERMINAL
 
     def __init__(
@@ -80,7 +80,7 @@ class LookTask(Task):
             "version": __version__,
         }
 
-    def key(self, cell: LookCell) -> Record:
+    def key(self, cell: BoxCell) -> Record:
         """See the base class.
 
         Raises:
@@ -94,7 +94,7 @@ class LookTask(Task):
             "data": folder_digest(cell.root, folder, self._places[cell.root]),
         }
 
-    def measure(self, waiting: Mapping[LookCell, Path]) -> Iterator[Measured]:
+    def measure(self, waiting: Mapping[BoxCell, Path]) -> Iterator[Measured]:
         """See the base class."""
         for cell, path in waiting.items():
             namer, found = self._namer(cell), _Found()
@@ -128,19 +128,7 @@ class LookTask(Task):
         third = metrics["top1_smallest_third"]
         return f"top1 {metrics['top1']:.1f}, smallest third {third:.1f} ({pace:.0f} ms a picture)"
 
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """See the base class."""
-        return look_tables.tables(records)
-
-    def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
-        """See the base class."""
-        return look_tables.remarks(records)
-
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """See the base class."""
-        return look_tables.sections(records, folder)
-
-    def _namer(self, cell: LookCell) -> RegionNamer:
+    def _namer(self, cell: BoxCell) -> RegionNamer:
         words = [readable_name(name) for name in self._folders[cell.root].names]
         classifier = build_text_classifier(
             self.backbone, words, templates=self.setup.templates, cache_dir=self._cache

@@ -30,18 +30,22 @@ def tables(records: Sequence[Record]) -> dict[str, list[Row]]:
     return {"methods": rows} if rows else {}
 
 
-def remarks(records: Sequence[Record], cells: Sequence[SegmentCell]) -> dict[str, list[str]]:
-    """The protocol cards, and rows that lack pictures because a part failed."""
+def remarks(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The protocol cards."""
+    return {"Protocol cards": _cards(records)}
+
+
+def incomplete(records: Sequence[Record], cells: Sequence[SegmentCell]) -> list[str]:
+    """Rows that lack pictures because a part failed."""
     parts: dict[tuple[Any, ...], int] = {}
     for cell in cells:
         key = tuple(cell.names()[name] for name in NAMES)
         parts[key] = parts.get(key, 0) + 1
-    incomplete = [
+    return [
         f"{', '.join(names.values())}: {len(group)} of {parts[tuple(names.values())]} parts"
         for names, group in grouped(records, NAMES)
         if len(group) < parts[tuple(names.values())]
     ]
-    return {"Incomplete": incomplete, "Protocol cards": _cards(records)}
 
 
 def sections(records: Sequence[Record], folder: Path) -> list[Section]:

@@ -21,6 +21,7 @@ from dense.evaluation.comparison import segment_tables
 from dense.evaluation.comparison.cells import (
     Measured,
     Record,
+    Summed,
     Task,
     common_key,
     common_protocol,
@@ -30,12 +31,10 @@ from dense.evaluation.comparison.extremes import Extremes, Picture, shrink
 from dense.evaluation.comparison.segment_data import VOCABULARIES, Vocabulary
 from dense.evaluation.comparison.segment_pass import SharedPass, note_errors
 from dense.evaluation.comparison.segment_plan import SegmentCell, SegmentSetup, plan
-from dense.evaluation.comparison.tables import Row
 from dense.evaluation.segment_tally import IGNORE, SegmentTally
 from dense.evaluation.segmentation import target_table
 from dense.methods.segmentor import OpenVocabSegmentor
 from dense.postprocess import undecided_index
-from dense.report import Section
 from dense.structures import Sample, SegmentationResult, TextClassifier
 from dense.visualize import draw_segmentation, side_by_side
 
@@ -60,6 +59,7 @@ class SegmentTask(Task):
 
     name: ClassVar[str] = "segment"
     title: ClassVar[str] = "Segmentation methods compared"
+    summed: ClassVar[Summed] = segment_tables
     terminal: ClassVar[tuple[str, ...]] = segment_tables.TERMINAL
 
     def __init__(
@@ -151,17 +151,10 @@ class SegmentTask(Task):
         pace = 1000 * segment_tables.total(seconds) / max(1, record["images"])
         return f"mIoU {metrics['miou']:.1f} ({pace:.0f} ms a picture)"
 
-    def tables(self, records: Sequence[Record]) -> dict[str, list[Row]]:
-        """See the base class."""
-        return segment_tables.tables(records)
-
     def remarks(self, records: Sequence[Record]) -> dict[str, list[str]]:
-        """See the base class."""
-        return segment_tables.remarks(records, self.cells)
-
-    def sections(self, records: Sequence[Record], folder: Path) -> list[Section]:
-        """See the base class."""
-        return segment_tables.sections(records, folder)
+        """See the base class; and which rows lack pictures."""
+        lacking = segment_tables.incomplete(records, self.cells)
+        return {"Incomplete": lacking, **super().remarks(records)}
 
     def _segmentors(
         self, cells: Mapping[SegmentCell, Path]

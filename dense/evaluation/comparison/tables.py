@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,17 @@ def grouped(
     return [(dict(zip(names, key, strict=True)), group) for key, group in groups.items()]
 
 
+def protocol_cards(
+    records: Sequence[Record], title: Callable[[Record], str] = lambda record: record["method"]
+) -> list[str]:
+    """What each cell was made with, a line each."""
+    return [
+        f"{record['data']}, {title(record)}: "
+        + "; ".join(f"{key} {value}" for key, value in record["protocol"].items())
+        for record in records
+    ]
+
+
 def table(
     rows: Sequence[Row], metrics: Sequence[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
@@ -99,7 +110,7 @@ def remarks(comparison: Comparison) -> dict[str, list[str]]:
 
 def to_json(comparison: Comparison) -> dict[str, object]:
     """Everything: protocol, rows, single cells, failures; undefined numbers are null."""
-    tables = comparison.task.tables(comparison.records)
+    tables = comparison.task.summed.tables(comparison.records)
     return {
         "command": f"compare, {comparison.task.name}",
         "protocol": comparison.protocol,
@@ -117,7 +128,7 @@ def to_markdown(comparison: Comparison) -> str:
     """The tables with every metric, the protocol, and what is undefined or failed."""
     lines = [f"# {comparison.task.title}", ""]
     lines += [f"- {key}: {_plain(value)}" for key, value in comparison.protocol.items()]
-    for title, rows in comparison.task.tables(comparison.records).items():
+    for title, rows in comparison.task.summed.tables(comparison.records).items():
         header, body = table(rows)
         lines += ["", f"## {_heading(title)}", "", _line(header), _line(["---"] * len(header))]
         lines += [_line(row) for row in body]
@@ -131,10 +142,10 @@ def write_tables(comparison: Comparison, out: str | Path) -> list[Path]:
     out, task = Path(out), comparison.task
     sections = [
         Section(_heading(title), table=Table(*table(rows)))
-        for title, rows in task.tables(comparison.records).items()
+        for title, rows in task.summed.tables(comparison.records).items()
     ]
     sections += [Section(t, text="; ".join(lines)) for t, lines in remarks(comparison).items()]
-    sections += task.sections(comparison.records, out / "cells")
+    sections += task.summed.sections(comparison.records, out / "cells")
     sections = sections or [Section("Nothing was measured")]
     protocol = protocol_line(comparison)
     return [
